@@ -1,0 +1,1 @@
+"""What proposes tokens: a small model, or text seen before."""
