@@ -1,0 +1,63 @@
+"""Mode names and the controllers behind them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from halospec.controllers.adaptive import AdaptiveController, AdaptiveSettings
+from halospec.controllers.calibration import calibrate
+from halospec.controllers.fixed import FixedController
+from halospec.controllers.protocol import MAX_DRAFT_LENGTH, Controller, Outcome
+
+_FIXED = re.compile(r"fixed_(\d{1,2})", re.ASCII)
+
+
+class UnknownMode(ValueError):
+    """A mode name that stands for no rule; the message lists those that do."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What chooses k in a trial.
+
+    Attributes
+    ----------
+    warmup_length
+        k of the warm-up requests.
+    start
+        Makes the trial's controller from its warm-up's outcomes.
+    """
+
+    name: str
+    warmup_length: int
+    start: Callable[[Sequence[Outcome]], Controller]
+
+
+def mode_named(name: str) -> Mode:
+    """Return the mode of that name.
+
+    Raises
+    ------
+    UnknownMode
+        If there is none.
+    """
+    fixed = _FIXED.fullmatch(name)
+    if fixed and int(fixed[1]) <= MAX_DRAFT_LENGTH and name == f"fixed_{int(fixed[1])}":
+        return _fixed(int(fixed[1]))
+    if name == "adaptive":
+        return _adaptive(AdaptiveSettings())
+    raise UnknownMode(f"There is no mode {name!r}; the modes are fixed_0 to fixed_{MAX_DRAFT_LENGTH} and adaptive.")
+
+
+def _fixed(draft_length: int) -> Mode:
+    return Mode(f"fixed_{draft_length}", draft_length, lambda _warmup: FixedController(draft_length))
+
+
+def _adaptive(settings: AdaptiveSettings) -> Mode:
+    def start(warmup: Sequence[Outcome]) -> Controller:
+        latencies_ms = [outcome.latency_ms for outcome in warmup if outcome.success]
+        return AdaptiveController(settings, calibrate(latencies_ms, settings.calibration))
+
+    return Mode("adaptive", settings.start_length, start)

@@ -1,0 +1,1 @@
+"""What will run, and the one loop that runs it."""

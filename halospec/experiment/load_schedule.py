@@ -1,0 +1,63 @@
+"""Switching a trial's load on and off when its plan says so, by step or by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+from halospec.contention.protocol import Injector
+from halospec.experiment.phases import LoadWindow
+
+
+class LoadSchedule:
+    """Drives an injector through a window. Made by `scheduled_load`."""
+
+    def __init__(self, window: LoadWindow | None, injector: Injector, tasks: TaskGroup) -> None:
+        self._window = window
+        self._injector = injector
+        self._tasks = tasks
+
+    async def before_step(self, step: int) -> None:
+        """Switch as the plan wants it for a step; returns when the load is on, or gone."""
+        window = self._window
+        if window is None:
+            return
+        if step == 1 and window.start_s is not None:
+            self._tasks.start_soon(self._run_by_the_clock, window.start_s, window.duration_s)
+        if step == window.start_step:
+            await self._injector.start()
+            if window.duration_s is not None:
+                self._tasks.start_soon(self._stop_after, window.duration_s)
+        if step == window.stop_step:
+            await self._injector.stop()
+
+    async def _run_by_the_clock(self, start_s: float, duration_s: float | None) -> None:
+        await anyio.sleep(start_s)
+        await self._injector.start()
+        if duration_s is not None:
+            await self._stop_after(duration_s)
+
+    async def _stop_after(self, duration_s: float) -> None:
+        await anyio.sleep(duration_s)
+        await self._injector.stop()
+
+
+@asynccontextmanager
+async def scheduled_load(window: LoadWindow | None, injector: Injector) -> AsyncIterator[LoadSchedule]:
+    """Enter an injector and a schedule for it; on leaving, timers are dropped and the load is gone."""
+    try:
+        async with injector, anyio.create_task_group() as tasks:
+            yield LoadSchedule(window, injector, tasks)
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # What failed in here is one thing: callers should not have to know that a task group carried it.
+        raise _innermost(group) from None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
