@@ -1,0 +1,161 @@
+"""What servers put on the wire, read leniently: docs/api.md, llama-server's and Lemonade's replies, OpenAI's.
+
+A field that only adds detail (``timings``, ``speculation``, a count in ``usage``) must not cost the reply: where
+its value makes no sense it becomes ``None`` and its name is added to the ``set[str]`` given as validation context,
+so that the caller can say so. Only what carries the reply (``choices``, ``delta``, ``content``) must have its shape.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from halospec.records.schema import Round
+
+# Beyond any real count, and well inside the 64-bit integers of the columns that these numbers end up in.
+_MOST = 10**9
+
+
+def _none_if_malformed(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Return the validated value, or ``None`` after noting the field's name."""
+    # No lenient field is a truth value, and pydantic would read true as 1.
+    if not isinstance(value, bool):
+        with suppress(ValidationError):
+            return validate(value)
+    if isinstance(info.context, set):
+        info.context.add(info.field_name)
+    return None
+
+
+def _finite(rounds: list[Round] | None) -> list[Round] | None:
+    if rounds and not all(math.isfinite(r.draft_us + r.verify_us + r.sample_us) for r in rounds):
+        raise ValueError("a round's times must be finite")
+    return rounds
+
+
+_Lenient = WrapValidator(_none_if_malformed)
+Count = Annotated[int | None, Field(ge=0, le=_MOST), _Lenient]
+Size = Annotated[int | None, Field(ge=0), _Lenient]
+Milliseconds = Annotated[float | None, Field(ge=0, allow_inf_nan=False), _Lenient]
+Text = Annotated[str | None, _Lenient]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PromptTokensDetails(_Wire):
+    """How the prompt's tokens were come by."""
+
+    cached_tokens: Count = None
+
+
+class Usage(_Wire):
+    """OpenAI's ``usage``."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    prompt_tokens_details: Annotated[PromptTokensDetails | None, _Lenient] = None
+
+
+class Timings(_Wire):
+    """llama-server's ``timings``; the two draft counts are left out there when nothing was drafted."""
+
+    cache_n: Count = None
+    prompt_n: Count = None
+    prompt_ms: Milliseconds = None
+    predicted_n: Count = None
+    predicted_ms: Milliseconds = None
+    draft_n: Count = None
+    draft_n_accepted: Count = None
+
+
+class Speculation(_Wire):
+    """The bundled server's round log; one bad round makes its sums worthless, so it spoils the list."""
+
+    rounds: Annotated[list[Round] | None, AfterValidator(_finite), _Lenient] = None
+
+
+class Words(_Wire):
+    """The text of a ``delta`` or a ``message``; vLLM sends ``reasoning`` and ``reasoning_content`` with one text."""
+
+    content: str | None = None
+    reasoning_content: Text = None
+    reasoning: Text = None
+
+    @property
+    def text(self) -> str:
+        """Everything that the model produced here, reasoning first."""
+        return (self.reasoning_content or self.reasoning or "") + (self.content or "")
+
+
+class Choice(_Wire):
+    """One choice of a chunk (``delta``) or of a whole reply (``message``)."""
+
+    delta: Words | None = None
+    message: Words | None = None
+    finish_reason: Text = None
+
+    @property
+    def text(self) -> str:
+        """The text that this choice brings."""
+        words = self.delta or self.message
+        return words.text if words else ""
+
+
+class ReplyPart(_Wire):
+    """A ``chat.completion.chunk``, a ``chat.completion``, or an error in either's place."""
+
+    choices: list[Choice] | None = None
+    usage: Annotated[Usage | None, _Lenient] = None
+    timings: Annotated[Timings | None, _Lenient] = None
+    speculation: Annotated[Speculation | None, _Lenient] = None
+    error: JsonValue = None
+
+
+class ModelFile(_Wire):
+    """One GGUF file of the pair that the bundled server has loaded."""
+
+    name: Text = None
+    file: Text = None
+    sha256: Text = None
+    size_bytes: Size = None
+    n_params: Size = None
+
+
+class ModelMeta(_Wire):
+    """``meta`` in the bundled server's model list: what exactly is loaded there."""
+
+    target: Annotated[ModelFile | None, _Lenient] = None
+    draft: Annotated[ModelFile | None, _Lenient] = None
+    drafter: Text = None
+    ctx_size: Count = None
+    threads: Count = None
+    draft_length: Count = None
+    llama_cpp: Text = None
+
+
+class ListedModel(_Wire):
+    """One entry of ``GET /models``; llama-server's ``meta`` has other fields, which leaves all of ours ``None``."""
+
+    id: str
+    meta: Annotated[ModelMeta | None, _Lenient] = None
+
+
+class ModelList(_Wire):
+    """The reply to ``GET /models``."""
+
+    data: list[ListedModel]
