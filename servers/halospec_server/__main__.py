@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
+from enum import StrEnum
 from typing import Annotated
 
 import psutil
@@ -21,6 +24,15 @@ from halospec_server.engine import MAX_DRAFT_LENGTH, Engine
 from halospec_server.models import EMBEDDED, ModelFileError, ModelFiles, file_sha256, resolve
 
 _log = logging.getLogger("halospec_server")
+
+
+class LogLevel(StrEnum):
+    """What `logging` and uvicorn both understand."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class PairRefused(RuntimeError):
@@ -116,12 +128,17 @@ def serve(
     ] = None,
     max_queue: Annotated[int, typer.Option(help="Requests that may wait; more get a 429.", min=0)] = 64,
     max_body_bytes: Annotated[int, typer.Option(help="Largest request body.", min=1024)] = 2 * 2**20,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
+    stop_at_end_of_input: Annotated[
+        bool, typer.Option(help="Stop when standard input ends: a parent holds the other end and may die.")
+    ] = False,
 ) -> None:
     """Serve a model pair with speculative decoding, OpenAI-compatible."""
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    if stop_at_end_of_input:
+        threading.Thread(target=_interrupt_at_end_of_input, name="parent", daemon=True).start()
     threads = threads or _usable_cores()
     try:
         files = resolve(target, draft)
@@ -147,6 +164,11 @@ def serve(
         )
     finally:
         engine.close()
+
+
+def _interrupt_at_end_of_input() -> None:
+    sys.stdin.buffer.read()
+    signal.raise_signal(signal.SIGINT)
 
 
 def _usable_cores() -> int:

@@ -183,7 +183,7 @@ async def _whole_reply(reply: _Reply, job: Job, request: Request) -> Response:
     parts: list[str] = []
     report: Report | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_when_gone, request, job)
+        tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
         try:
             async for event in job.events():
                 if isinstance(event, str):
@@ -200,7 +200,8 @@ async def _whole_reply(reply: _Reply, job: Job, request: Request) -> Response:
     return JSONResponse(reply.whole("".join(parts), report).model_dump())
 
 
-async def _cancel_when_gone(request: Request, job: Job) -> None:
+async def _cancel_when_gone(request: Request, waiting: anyio.CancelScope) -> None:
+    """End the wait, not the job alone: one that is cancelled in the queue never reports."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    job.cancel()
+    waiting.cancel()

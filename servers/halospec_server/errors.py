@@ -41,7 +41,8 @@ def answer_errors_in_openai_shape(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         message = f"{request.method} {request.url.path}: {error.detail}."
-        return error_response(error.status_code, schema.ErrorBody(message=message, type="invalid_request_error"))
+        body = schema.ErrorBody(message=message, type="invalid_request_error")
+        return error_response(error.status_code, body, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     async def fault(_request: Request, error: Exception) -> JSONResponse:

@@ -53,7 +53,7 @@ class RequireKey:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         if scope["type"] == "http" and scope["path"] != "/health":
-            given = Headers(scope=scope).get("authorization", "").encode()
+            given = Headers(scope=scope).get("authorization", "").encode("latin-1")  # the bytes as they came
             if not hmac.compare_digest(given, self._expected):
                 body = schema.ErrorBody(
                     message="The API key is missing or wrong; send it as 'Authorization: Bearer KEY'.",

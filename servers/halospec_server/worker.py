@@ -112,17 +112,20 @@ class DecodeWorker:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                if not job.cancelled:
-                    self._complete(job)
-            finally:
-                with self._lock:
-                    self._unfinished -= 1
+            last = None if job.cancelled else self._complete(job)
+            # Counted out before its end is told: whoever waited for it may ask again at once.
+            with self._lock:
+                self._unfinished -= 1
+            if last is not None:
+                job.post(last)
 
-    def _complete(self, job: Job) -> None:
+    def _complete(self, job: Job) -> Report | GenerationFailed:
+        """Post all of a job's events but the last, and return that."""
         try:
             for event in complete(self._engine, job.generation, job.stops, lambda: job.cancelled):
+                if isinstance(event, Report):
+                    return event
                 job.post(event)
         except Exception:  # noqa: BLE001  # whatever happens, the thread that everyone waits for goes on; it is logged
             _log.exception("a request failed")
-            job.post(GenerationFailed("the engine failed"))
+        return GenerationFailed("the engine failed")

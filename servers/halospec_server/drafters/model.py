@@ -61,6 +61,7 @@ class ModelDrafter:
         if k < 1:
             return Draft(())
         self._append(behind[:-2], lambda: False)
+        banned = banned[banned < self._n_shared]
         proposed: list[int] = []
         distributions: list[Probabilities] = []
         undecoded = list(behind[-2:])
