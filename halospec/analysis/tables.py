@@ -1,0 +1,245 @@
+"""A summary as tables and sentences for a terminal or a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from halospec.analysis.losslessness import Losslessness
+from halospec.analysis.manipulation import Manipulation, Verdict
+from halospec.analysis.printable import printable
+from halospec.analysis.summary import FailureReason, LowestScore, ModeSummary, PhaseSummary, Summary
+from halospec.records.classic_csv import ClassicRun
+
+WIDTH = 100
+"""Columns that the tables need; give this to a console that does not write to a terminal."""
+
+MODE_WIDTH = 14
+REASONS_SHOWN = 10
+MISSING = "-"
+
+
+def summary_tables(summary: Summary, *, title: str = "") -> list[RenderableType]:
+    """Return what to print of a summary, in order. Texts from servers are never taken for markup."""
+    parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
+    if not summary.modes:
+        return [*parts, Text("No measured requests."), *_torn_note(summary)]
+    parts += [_mode_table(summary.modes), Text(), _phase_table(summary.phases), Text()]
+    if summary.adaptive:
+        parts += [_adaptive_table(summary), Text()]
+    if summary.failures:
+        parts += [_failure_table(summary.failures), *_more_failures(summary.failures), Text()]
+    if summary.lowest_score is not None and summary.lowest_score.compared_modes > 1:
+        parts.append(_lowest_score_sentence(summary.lowest_score))
+    parts.append(_manipulation_sentence(summary.manipulation))
+    if summary.losslessness is not None:
+        parts.append(_losslessness_sentence(summary.losslessness))
+    return [*parts, *_torn_note(summary)]
+
+
+def summary_text(summary: Summary, *, title: str = "", width: int = WIDTH) -> str:
+    """Return the same as plain text, for a file or a pipe."""
+    file = io.StringIO()
+    console = Console(file=file, width=width, color_system=None, highlight=False)
+    for part in summary_tables(summary, title=title):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def several_runs_note(runs: Sequence[ClassicRun]) -> str | None:
+    """Say that a CSV holds more than one run; ``None`` if it holds one."""
+    if len(runs) < 2:
+        return None
+    restarts = ", ".join(str(run.first_line) for run in runs[1:])
+    lines = "line" if len(runs) == 2 else "lines"
+    return (
+        f"This file holds {len(runs)} runs: global_step starts again in {lines} {restarts}. "
+        "Each run is summarised on its own; requests of different runs are not pooled."
+    )
+
+
+def _mode_table(modes: tuple[ModeSummary, ...]) -> Table:
+    columns = (
+        "steps",
+        "ok\n%",
+        "fail",
+        "mean\nms",
+        "median\nms",
+        "p95\nms",
+        "min\nms",
+        "max\nms",
+        "sd\nms",
+        "tokens\nper s",
+        "score",
+    )
+    table = _table("Per mode, all phases", ["mode"], columns)
+    for mode in modes:
+        latencies = (mode.mean_ms, mode.median_ms, mode.p95_ms, mode.min_ms, mode.max_ms, mode.sd_ms)
+        table.add_row(
+            _mode_name(mode.mode),
+            str(mode.steps),
+            f"{mode.success_percent:.0f}",
+            str(mode.failures),
+            *(_ms(value) for value in latencies),
+            _decimals(mode.tokens_per_second, 1),
+            _ms(mode.score),
+        )
+    table.caption = (
+        "Successful requests only; p95 by nearest rank; sd of the population; score = mean + 0.5 p95 + 0.2 sd."
+    )
+    return table
+
+
+def _phase_table(phases: tuple[PhaseSummary, ...]) -> Table:
+    columns = (
+        "n",
+        "fail",
+        "mean\nms",
+        "median\nms",
+        "max\nms",
+        "TPOT\nms",
+        "TTFT\nms",
+        "accept\n%",
+        "draft\n/round",
+        "score",
+        "load\n%",
+        "mean\nk",
+    )
+    table = _table("Per mode and phase", ["mode", "phase"], columns)
+    previous = None
+    for row in phases:
+        table.add_row(
+            _mode_name(row.mode) if row.mode != previous else Text(""),
+            row.phase.value,
+            str(row.requests),
+            str(row.failures),
+            _ms(row.mean_ms),
+            _ms(row.median_ms),
+            _ms(row.max_ms),
+            _decimals(row.tpot_ms, 2),
+            _ms(row.ttft_ms),
+            _percent(row.acceptance),
+            _decimals(row.drafted_per_round, 2),
+            _ms(row.score),
+            _decimals(row.load_percent, 0),
+            _decimals(row.draft_length, 1),
+        )
+        previous = row.mode
+    table.caption = "TPOT = sum(end - first token) / sum(tokens - 1); acceptance = sum(accepted) / sum(drafted)."
+    return table
+
+
+def _adaptive_table(summary: Summary) -> Table:
+    run = summary.adaptive[0].convergence_run
+    columns = ("block", "steps", "draft\nchanges", f"convergence\nstep({run})", "lowest\nk", "highest\nk", "last\nk")
+    table = _table("Adaptive behaviour", ["mode"], columns)
+    for trial in summary.adaptive:
+        table.add_row(
+            _mode_name(trial.mode),
+            str(trial.block),
+            str(trial.steps),
+            str(trial.draft_changes),
+            MISSING if trial.convergence_step is None else str(trial.convergence_step),
+            str(trial.lowest_draft_length),
+            str(trial.highest_draft_length),
+            str(trial.last_draft_length),
+        )
+    table.caption = f"Convergence step({run}): the step that ends the first {run} equal k in a row."
+    return table
+
+
+def _failure_table(failures: tuple[FailureReason, ...]) -> Table:
+    table = _table("Failures", ["mode"], ("count",))
+    table.add_column("reason", overflow="fold")
+    for failure in failures[:REASONS_SHOWN]:
+        table.add_row(_mode_name(failure.mode), str(failure.count), Text(printable(failure.error, limit=300)))
+    return table
+
+
+def _more_failures(failures: tuple[FailureReason, ...]) -> Iterator[Text]:
+    if len(failures) > REASONS_SHOWN:
+        yield Text(f"{len(failures) - REASONS_SHOWN} more reasons stand in summary.json.")
+
+
+def _lowest_score_sentence(lowest: LowestScore) -> Text:
+    sentence = (
+        f"Lowest score: {printable(lowest.mode)} ({_ms(lowest.score)}) of {lowest.compared_modes} modes. "
+        "A lowest score is not by itself evidence of a difference."
+    )
+    if not lowest.same_phases:
+        sentence += " The modes did not all run in the same phases, so their scores cannot be compared."
+    return Text(sentence)
+
+
+def _manipulation_sentence(manipulation: Manipulation) -> Text:
+    heads = {
+        Verdict.OBEYED: "The server obeyed the draft length",
+        Verdict.IGNORED: "The server ignored the draft length",
+        Verdict.VIOLATED: "The server did not keep to the draft length",
+        Verdict.UNKNOWN: "Whether the server obeyed the draft length is not known",
+    }
+    tails = {
+        Verdict.IGNORED: " Differences between modes are then not effects of k.",
+        Verdict.VIOLATED: " Differences between modes may then not be effects of k.",
+    }
+    verdict = manipulation.verdict
+    style = "bold" if verdict in tails else ""
+    return Text(f"{heads[verdict]}: {manipulation.reason}.{tails.get(verdict, '')}", style=style)
+
+
+def _losslessness_sentence(lossless: Losslessness) -> Text:
+    counts = ", ".join(
+        f"{printable(mode.mode)} {mode.agreeing}/{mode.compared}" for mode in lossless.modes if mode.compared
+    )
+    return Text(
+        f"Texts equal to {lossless.reference_mode}'s for the same prompt, at temperature 0: {counts}. "
+        "A tie in the logits can flip a token without any fault in the verification."
+    )
+
+
+def _torn_note(summary: Summary) -> Iterator[Text]:
+    if summary.torn:
+        yield Text("The last line of the journal was cut short (the run was stopped while writing it) and is left out.")
+
+
+def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        caption_style="dim",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=0,
+        collapse_padding=True,
+        show_edge=False,
+    )
+    for name in texts:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _mode_name(mode: str) -> Text:
+    return Text(printable(mode, limit=MODE_WIDTH))
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def _decimals(value: float | None, places: int) -> str:
+    return MISSING if value is None else f"{value:.{places}f}"
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f}"

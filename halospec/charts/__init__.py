@@ -1,0 +1,125 @@
+"""Charts of a run: one file a chart, and the table that ``halospec plot`` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from halospec.analysis.observation import Observations, measured
+from halospec.charts.adaptive_draft_length import ADAPTIVE_DRAFT_LENGTH
+from halospec.charts.adaptive_latency import ADAPTIVE_LATENCY
+from halospec.charts.chart import Chart, NothingToDraw
+from halospec.charts.fixed_mean_latency import FIXED_MEAN_LATENCY
+from halospec.charts.fixed_p95_latency import FIXED_P95_LATENCY
+from halospec.charts.latency_by_phase import LATENCY_BY_PHASE
+from halospec.charts.score_by_mode import SCORE_BY_MODE
+from halospec.charts.style import DPI, head_and_foot, look
+from halospec.charts.tpot_by_mode import TPOT_BY_MODE
+from halospec.records.classic_csv import ClassicRow
+from halospec.records.schema import RequestRecord
+from halospec.records.store import write_whole
+
+__all__ = ["CHARTS", "FORMATS", "Chart", "DrawnCharts", "NothingToDraw", "SkippedChart", "draw_charts"]
+
+CHARTS: Mapping[str, Chart] = MappingProxyType(
+    {
+        chart.name: chart
+        for chart in (
+            ADAPTIVE_LATENCY,
+            ADAPTIVE_DRAFT_LENGTH,
+            LATENCY_BY_PHASE,
+            FIXED_MEAN_LATENCY,
+            FIXED_P95_LATENCY,
+            SCORE_BY_MODE,
+            TPOT_BY_MODE,
+        )
+    }
+)
+
+FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class SkippedChart:
+    """A chart that the records hold nothing for."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DrawnCharts:
+    """The files that were written, and the charts that were not drawn."""
+
+    paths: tuple[Path, ...]
+    skipped: tuple[SkippedChart, ...]
+
+
+def draw_charts(
+    requests: Iterable[RequestRecord | ClassicRow],
+    subtitle: str,
+    out_dir: Path,
+    names: Collection[str] | None = None,
+    formats: Collection[str] = FORMATS,
+) -> DrawnCharts:
+    """Draw charts of one run into ``out_dir`` as ``NAME.FORMAT``.
+
+    Parameters
+    ----------
+    subtitle
+        What was measured, where and when; stands under every title.
+    names
+        Keys of :data:`CHARTS`; all of them if ``None``.
+
+    Raises
+    ------
+    ValueError
+        If a name or a format is not known.
+    StoreError
+        If a file cannot be written.
+    """
+    chosen = list(CHARTS) if names is None else list(names)
+    _require_known("chart", chosen, CHARTS)
+    _require_known("format", formats, FORMATS)
+    observations = measured(requests)
+    paths: list[Path] = []
+    skipped: list[SkippedChart] = []
+    for name in chosen:
+        with look():
+            try:
+                figure = _figure(CHARTS[name], observations, subtitle)
+            except NothingToDraw as nothing:
+                skipped.append(SkippedChart(name, str(nothing)))
+                continue
+            for suffix in formats:
+                path = out_dir / f"{name}.{suffix}"
+                write_whole(path, _encoded(figure, suffix))
+                paths.append(path)
+    return DrawnCharts(tuple(paths), tuple(skipped))
+
+
+def _figure(chart: Chart, observations: Observations, subtitle: str) -> Figure:
+    picture = chart.draw(observations)
+    FigureCanvasAgg(picture.figure)
+    head_and_foot(picture.figure, chart.title, subtitle, picture.notes)
+    return picture.figure
+
+
+def _encoded(figure: Figure, suffix: str) -> bytes:
+    # Dates and version numbers would make equal pictures differ.
+    metadata = {"svg": {"Date": None}, "png": {"Software": None}}[suffix]
+    buffer = BytesIO()
+    figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _require_known(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise ValueError(f"There is no {what} {name!r}; there are {', '.join(known)}.")

@@ -1,0 +1,75 @@
+"""One statistic of latency for every fixed draft length: a bar, with the requests behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from halospec.analysis.modes import fixed_length
+from halospec.analysis.observation import Observations, in_phase
+from halospec.charts.chart import NothingToDraw, Picture
+from halospec.charts.style import (
+    INK,
+    PALE,
+    PHASE_LOOK,
+    canvas,
+    legend,
+    modes_with_successes,
+    phase_markers,
+    phases_seen,
+    spread_out,
+)
+
+_BAR_WIDTH = 0.68
+
+
+def fixed_bars(
+    observations: Observations,
+    statistic: Callable[[Sequence[float]], float],
+    label: str,
+    caption: Callable[[int], str],
+) -> Picture:
+    """Draw ``statistic`` of the successful latencies of each fixed mode; ``caption`` says what n they are.
+
+    Raises
+    ------
+    NothingToDraw
+        If no fixed mode has a successful request.
+    """
+    fixed = tuple(one for one in observations if fixed_length(one.mode) is not None)
+    if not fixed:
+        raise NothingToDraw("no fixed mode was run")
+    good, notes = modes_with_successes(fixed)
+    phases = phases_seen(tuple(one for seen in good.values() for one in seen))
+    figure, (axes,) = canvas()
+    for place, seen in enumerate(good.values()):
+        values = [one.latency_ms for one in seen]
+        height = statistic(values)
+        axes.bar(place, height, width=_BAR_WIDTH, color=PALE, edgecolor=INK, linewidth=0.6, zorder=1)
+        for number, phase in enumerate(phases):
+            points = [one.latency_ms for one in in_phase(seen, phase)]
+            slot = _BAR_WIDTH * 0.9 / len(phases)
+            center = place + (number - (len(phases) - 1) / 2) * slot
+            look = PHASE_LOOK[phase]
+            axes.plot(
+                [center + offset for offset in spread_out(len(points), 0.7 * slot)], points, marker=look.marker,
+                color=look.color, markeredgecolor=INK, markeredgewidth=0.3, markersize=3.2, linestyle="", zorder=3,
+            )  # fmt: skip
+        axes.annotate(
+            f"{height:.0f}\n{caption(len(values))}",
+            (place, max(values)),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            linespacing=1.15,
+            color=INK,
+        )
+    axes.set_xticks(range(len(good)), [str(fixed_length(mode)) for mode in good])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.6, len(good) - 0.4)
+    axes.set_xlabel("fixed draft length k")
+    axes.set_ylabel(label)
+    axes.set_ylim(0, 1.18 * axes.get_ylim()[1])
+    legend(figure, phase_markers(phases))
+    return Picture(figure, notes)

@@ -1,0 +1,73 @@
+"""How latency is distributed in each phase, mode by mode."""
+
+from __future__ import annotations
+
+import statistics
+
+from matplotlib.axes import Axes
+
+from halospec.analysis.observation import Observations, by_mode, in_phase
+from halospec.charts.chart import Chart, Picture
+from halospec.charts.style import (
+    INK,
+    PHASE_LOOK,
+    canvas,
+    failure_marker,
+    legend,
+    modes_with_successes,
+    name_modes,
+    phase_markers,
+    phases_seen,
+    spread_out,
+)
+from halospec.records.schema import Phase
+
+BOX_FROM = 5
+"""Fewer points than this speak for themselves; quartiles of them would say more than there is."""
+
+_GROUP_WIDTH = 0.78
+
+
+def draw(observations: Observations) -> Picture:
+    """Draw every request as a point, the median as a bar and, from five points on, the quartiles as a box."""
+    good, notes = modes_with_successes(observations)
+    everything = by_mode(observations)
+    phases = phases_seen(observations)
+    width = _GROUP_WIDTH / len(phases)
+    figure, (axes,) = canvas()
+    for place, mode in enumerate(good):
+        for number, phase in enumerate(phases):
+            center = place + (number - (len(phases) - 1) / 2) * width
+            _column(axes, center, width, phase, in_phase(good[mode], phase))
+            failed = sum(not one.success for one in in_phase(everything[mode], phase))
+            for offset in spread_out(failed, 0.5 * width):
+                axes.plot(
+                    center + offset, 0, marker="x", color=INK, markersize=5, clip_on=False, zorder=4,
+                    transform=axes.get_xaxis_transform(),
+                )  # fmt: skip
+    name_modes(axes, list(good))
+    axes.set_ylabel("latency (ms)")
+    axes.set_ylim(bottom=0)
+    failures = [failure_marker()] if any(not one.success for one in observations) else []
+    legend(figure, [*phase_markers(phases), *failures])
+    explained = f"Bar: median. Box: quartiles, drawn from {BOX_FROM} requests on. Every point is one request."
+    return Picture(figure, (explained, *notes))
+
+
+def _column(axes: Axes, center: float, width: float, phase: Phase, seen: Observations) -> None:
+    values = [one.latency_ms for one in seen]
+    if not values:
+        return
+    look = PHASE_LOOK[phase]
+    left, right = center - 0.42 * width, center + 0.42 * width
+    if len(values) >= BOX_FROM:
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        axes.fill_between([left, right], low, high, color=look.color, alpha=0.22, linewidth=0, zorder=1)
+    axes.plot([left, right], [statistics.median(values)] * 2, color=INK, linewidth=1.3, zorder=2)
+    axes.plot(
+        [center + offset for offset in spread_out(len(values), 0.55 * width)], values, marker=look.marker,
+        color=look.color, markeredgecolor=INK, markeredgewidth=0.3, markersize=3.2, linestyle="", zorder=3,
+    )  # fmt: skip
+
+
+LATENCY_BY_PHASE = Chart("latency_by_phase", "End-to-end latency by phase", draw)

@@ -1,0 +1,64 @@
+"""Time per output token, which modes are compared on."""
+
+from __future__ import annotations
+
+from matplotlib.patches import Patch
+
+from halospec.analysis.modes import NO_SPECULATION
+from halospec.analysis.observation import Observations, by_mode, in_phase, successes
+from halospec.analysis.statistics import tpot_ms
+from halospec.charts.chart import Chart, NothingToDraw, Picture
+from halospec.charts.style import INK, PHASE_LOOK, canvas, left_out, legend, name_modes, phases_seen
+
+_GROUP_WIDTH = 0.8
+
+
+def draw(observations: Observations) -> Picture:
+    """Draw TPOT of each mode in each phase, with the phase's value at k = 0 as a line across."""
+    everything = by_mode(observations)
+    shown = {mode: good for mode, seen in everything.items() if tpot_ms(good := successes(seen)) is not None}
+    if not shown:
+        raise NothingToDraw("no successful reply was streamed with at least two tokens")
+    phases = [
+        phase
+        for phase in phases_seen(observations)
+        if any(tpot_ms(in_phase(seen, phase)) is not None for seen in shown.values())
+    ]
+    width = _GROUP_WIDTH / len(phases)
+    figure, (axes,) = canvas()
+    for number, phase in enumerate(phases):
+        look = PHASE_LOOK[phase]
+        heights = {
+            place + (number - (len(phases) - 1) / 2) * width: height
+            for place, seen in enumerate(shown.values())
+            if (height := tpot_ms(in_phase(seen, phase))) is not None
+        }
+        axes.bar(
+            list(heights), list(heights.values()), width=width, color=look.color, hatch=look.hatch, edgecolor=INK,
+            linewidth=0.5, zorder=2,
+        )  # fmt: skip
+        plain = tpot_ms(in_phase(shown.get(NO_SPECULATION, ()), phase))
+        if plain is not None:
+            axes.axhline(plain, color=look.color, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    name_modes(axes, list(shown))
+    axes.set_ylabel("TPOT (ms per token)")
+    legend(
+        figure,
+        [
+            Patch(
+                facecolor=PHASE_LOOK[phase].color,
+                hatch=PHASE_LOOK[phase].hatch,
+                edgecolor=INK,
+                linewidth=0.5,
+                label=phase.value,
+            )
+            for phase in phases
+        ],
+    )
+    explained = "TPOT: sum of (end - first token) / sum of (tokens - 1) over the successful requests; lower is better."
+    reference = (f"Dashed: {NO_SPECULATION}, plain decoding.",) if NO_SPECULATION in shown else ()
+    missing = left_out((mode for mode in everything if mode not in shown), "time per token not known")
+    return Picture(figure, (" ".join((explained, *reference)), *missing))
+
+
+TPOT_BY_MODE = Chart("tpot_by_mode", "Time per output token by mode and phase", draw)

@@ -1,0 +1,188 @@
+"""The original tool's CSV: one measured request a row, the fields that it knew, whole milliseconds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from halospec.records.schema import Phase, RequestRecord
+from halospec.records.store import StoreError
+
+HEADER = ("global_step", "step", "mode", "phase", "draft_length", "success", "latency_ms", "tokens")
+
+_MAX_DIGITS = 18  # fits 64 bits, as every reader of the file will assume
+
+# A spreadsheet takes a cell that starts with one of these for a formula, and a leading apostrophe for "this is text".
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class ClassicRow:
+    """One row.
+
+    Attributes
+    ----------
+    draft_length
+        ``None`` (an empty cell) where a rule inside the server chose k; the original always knew it.
+    latency_ms
+        The original logged failures as 0 ms, so 0 is possible here and nowhere else.
+    tokens
+        0 means unknown.
+    """
+
+    global_step: int
+    step: int
+    mode: str
+    phase: Phase
+    draft_length: int | None
+    success: bool
+    latency_ms: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ClassicRun:
+    """The rows of one run; its first one stands in line ``first_line`` of the file."""
+
+    first_line: int
+    rows: tuple[ClassicRow, ...]
+
+
+def classic_row(record: RequestRecord) -> ClassicRow:
+    """Return what the original would have logged of a request; a real latency never becomes 0 ms."""
+    return ClassicRow(
+        global_step=record.global_step,
+        step=record.step,
+        mode=record.mode,
+        phase=record.phase,
+        draft_length=record.draft_length,
+        success=record.success,
+        latency_ms=max(1, round(record.latency_ms)),
+        tokens=record.completion_tokens or 0,
+    )
+
+
+def write_classic_csv(records: Iterable[RequestRecord], file: TextIO) -> None:
+    """Write the measured requests in the order of ``global_step``; warm-up requests are left out."""
+    measured = (record for record in records if not record.is_warmup)
+    file.write(_line(HEADER))
+    for record in sorted(measured, key=lambda record: record.global_step):
+        file.write(_line(astuple(classic_row(record))))
+
+
+def read_classic_csv(path: Path) -> tuple[ClassicRun, ...]:
+    """Read such a file; where ``global_step`` does not increase, another run begins.
+
+    Raises
+    ------
+    StoreError
+        If the file is empty, has another header, or a cell that does not fit its column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            numbered_rows = _read_rows(file, path)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} does not exist; give a run directory or a CSV of the original tool.") from error
+    except OSError as error:
+        raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}.") from error
+    return _split_runs(numbered_rows)
+
+
+def _read_rows(file: TextIO, path: Path) -> list[tuple[int, ClassicRow]]:
+    reader = csv.reader(file)
+    rows = []
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise StoreError(f"{path} is empty; expected the header {','.join(HEADER)}.")
+        if tuple(header) != HEADER:
+            raise StoreError(f"{path}, line 1: the header is not {','.join(HEADER)}.")
+        start = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                rows.append((start, _parse_row(cells, f"{path}, line {start}")))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise StoreError(f"{path}, line {reader.line_num}: {error}.") from error
+    if not rows:
+        raise StoreError(f"{path} has a header and no rows; there is nothing to read.")
+    return rows
+
+
+def _split_runs(numbered_rows: list[tuple[int, ClassicRow]]) -> tuple[ClassicRun, ...]:
+    runs: list[tuple[int, list[ClassicRow]]] = []
+    for line, row in numbered_rows:
+        if runs and row.global_step > runs[-1][1][-1].global_step:
+            runs[-1][1].append(row)
+        else:
+            runs.append((line, [row]))
+    return tuple(ClassicRun(line, tuple(rows)) for line, rows in runs)
+
+
+def _parse_row(cells: list[str], where: str) -> ClassicRow:
+    if len(cells) != len(HEADER):
+        raise StoreError(f"{where}: {len(cells)} cells where {len(HEADER)} are expected.")
+    global_step, step, mode, phase, draft_length, success, latency_ms, tokens = cells
+    return ClassicRow(
+        global_step=_whole(global_step, "global_step", where),
+        step=_whole(step, "step", where),
+        mode=_text(mode),
+        phase=_phase(phase, where),
+        draft_length=_whole(draft_length, "draft_length", where) if draft_length else None,
+        success=_truth(success, where),
+        latency_ms=_whole(latency_ms, "latency_ms", where),
+        tokens=_whole(tokens, "tokens", where),
+    )
+
+
+def _whole(cell: str, column: str, where: str) -> int:
+    if not (cell.isascii() and cell.isdigit() and len(cell) <= _MAX_DIGITS):
+        raise StoreError(f"{where}: {column} is {cell[:40]!r}, not a whole number of at least 0.")
+    return int(cell)
+
+
+def _phase(cell: str, where: str) -> Phase:
+    try:
+        return Phase(cell)
+    except ValueError as error:
+        raise StoreError(f"{where}: phase is {cell[:40]!r}, not one of {', '.join(Phase)}.") from error
+
+
+def _truth(cell: str, where: str) -> bool:
+    # A spreadsheet or pandas that saved the file again writes TRUE or True.
+    known = {"true": True, "false": False}
+    if cell.lower() not in known:
+        raise StoreError(f"{where}: success is {cell[:40]!r}, not true or false.")
+    return known[cell.lower()]
+
+
+def _line(values: Iterable[object]) -> str:
+    # With "\n" as its terminator the writer would leave a lone "\r" unquoted (before Python 3.13).
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerow(_cell(value) for value in values)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{value}" if _looks_like_formula(value) else value
+    return str(value)
+
+
+def _text(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _looks_like_formula(cell) else cell
+
+
+def _looks_like_formula(text: str) -> bool:
+    # Apostrophes are skipped so that export and reading are each other's inverse for every text.
+    return text.lstrip("'").startswith(_FORMULA_STARTS)

@@ -1,0 +1,115 @@
+"""``manifest.json``: what ran, where, with which versions, and how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from halospec.records.schema import SCHEMA_VERSION
+from halospec.records.store import StoreError, write_whole
+from halospec.telemetry.host import HostFacts
+
+
+class Status(StrEnum):
+    """How a run stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class PlannedTrial(BaseModel):
+    """One trial, in the order in which it was to run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    block: int
+    mode: str
+    steps: int | None
+    seconds: float | None
+    load: dict[str, float | None] | None
+
+
+class PlannedPrompt(BaseModel):
+    """One prompt that was sent."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt_id: str
+    domain: str | None
+    text: str
+
+
+class ServerDescription(BaseModel):
+    """The server as it described itself; ``loaded`` is the bundled server's account of its model pair."""
+
+    model_config = ConfigDict(frozen=True)
+
+    base_url: str
+    model: str
+    models: tuple[str, ...]
+    server_header: str | None
+    loaded: dict[str, Any] | None
+
+
+class Manifest(BaseModel):
+    """Everything about a run but its records.
+
+    Attributes
+    ----------
+    settings
+        What the command line asked for, without the API key.
+    started_at
+        Wall-clock time at which the run's own clock read 0.
+    status
+        ``running`` in the manifest of a run that is not running means that it was killed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    halospec: str
+    status: Status
+    reason: str | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    seed: int
+    settings: dict[str, Any]
+    server: ServerDescription
+    host: HostFacts
+    packages: dict[str, str]
+    trials: tuple[PlannedTrial, ...]
+    prompts: tuple[PlannedPrompt, ...]
+    prompt_set_sha256: str
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write the manifest, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    write_whole(path, manifest.model_dump_json(indent=2).encode() + b"\n")
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Read a manifest; None if there is none.
+
+    Raises
+    ------
+    StoreError
+        If there is one and it is not a manifest.
+    """
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"{path} is not a readable manifest: {str(error).splitlines()[0]}.") from error

@@ -1,0 +1,199 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halospec.analysis.summary import Summary, summarize, summarize_journal, write_summary
+from halospec.records.classic_csv import ClassicRow
+from halospec.records.schema import Phase
+from halospec.records.store import Journal
+
+MS = 1_000_000
+
+
+def failed(make_record, **fields):
+    return make_record(**({"success": False, "error": "HTTP 500", "completion_tokens": None} | fields))
+
+
+def test_the_original_table_worked_by_hand(make_record):
+    records = [
+        make_record(step=1, latency_ms=100, completion_tokens=10),
+        make_record(step=2, latency_ms=300, completion_tokens=20),
+        make_record(step=3, latency_ms=200, completion_tokens=30),
+        failed(make_record, step=4, latency_ms=60_000),
+    ]
+    (mode,) = summarize(records).modes
+
+    assert (mode.mode, mode.steps, mode.successes, mode.failures) == ("fixed_2", 4, 3, 1)
+    assert mode.success_percent == 75
+    assert (mode.mean_ms, mode.median_ms, mode.p95_ms) == (200, 200, 300)
+    assert (mode.min_ms, mode.max_ms) == (100, 300)
+    sd = math.sqrt(20_000 / 3)
+    assert mode.sd_ms == pytest.approx(sd)
+    assert mode.tokens_per_second == pytest.approx(60 / 0.6)
+    assert mode.score == pytest.approx(200 + 150 + 0.2 * sd)
+
+
+def test_a_phase_row_worked_by_hand(make_record):
+    load = {"phase": Phase.LOAD, "mode": "adaptive"}
+    records = [
+        make_record(
+            **load, draft_length=4, latency_ms=110, ttft_ms=10, first_token_ns=10 * MS, ended_ns=110 * MS,
+            completion_tokens=11, drafted=8, accepted=6, rounds=4, load_percent=80,
+        ),
+        make_record(
+            **load, draft_length=6, latency_ms=330, ttft_ms=30, first_token_ns=30 * MS, ended_ns=330 * MS,
+            completion_tokens=31, drafted=24, accepted=10, rounds=4, load_percent=90,
+        ),
+        failed(make_record, **load, draft_length=1, load_percent=20),
+    ]  # fmt: skip
+    (row,) = summarize(records).phases
+
+    assert (row.mode, row.phase, row.requests, row.failures) == ("adaptive", Phase.LOAD, 3, 1)
+    assert (row.mean_ms, row.median_ms, row.max_ms) == (220, 220, 330)
+    assert row.tpot_ms == 10
+    assert row.ttft_ms == 20
+    assert row.acceptance == 0.5
+    assert row.drafted_per_round == 4
+    assert row.score == pytest.approx(220 + 0.5 * 330 + 0.2 * 110)
+    assert row.load_percent == 85
+    assert row.draft_length == 5
+
+
+def test_a_mode_has_tpot_and_acceptance_over_all_its_phases(make_record):
+    records = [
+        make_record(phase=phase, first_token_ns=0, ended_ns=ms * MS, completion_tokens=11, drafted=10, accepted=kept)
+        for phase, ms, kept in [(Phase.STEADY, 100, 9), (Phase.LOAD, 300, 6)]
+    ]
+    (mode,) = summarize(records).modes
+    assert mode.tpot_ms == 20
+    assert mode.acceptance == 0.75
+
+
+def test_warm_up_enters_no_number(make_record):
+    measured = [make_record(), make_record(mode="adaptive")]
+    warm = [
+        make_record(phase=Phase.WARMUP, latency_ms=9000, drafted=1, accepted=1, text_sha256="x"),
+        failed(make_record, phase=Phase.WARMUP, mode="fixed_9"),
+    ]
+    assert summarize(warm + measured, temperature=0) == summarize(measured, temperature=0)
+
+
+def test_modes_come_fixed_by_k_first_whatever_the_order_they_ran_in(make_record):
+    modes = ["cost_model", "fixed_10", "adaptive", "fixed_2", "fixed_0"]
+    summary = summarize([make_record(mode=mode) for mode in modes])
+    assert [mode.mode for mode in summary.modes] == ["fixed_0", "fixed_2", "fixed_10", "adaptive", "cost_model"]
+
+
+def test_phases_without_requests_have_no_row(make_record):
+    summary = summarize([make_record(phase=Phase.RECOVERY), make_record(phase=Phase.STEADY)])
+    assert [row.phase for row in summary.phases] == [Phase.STEADY, Phase.RECOVERY]
+
+
+def test_the_lowest_score_is_named(make_record):
+    records = [make_record(mode="fixed_1", latency_ms=90), make_record(mode="fixed_2", latency_ms=80)]
+    lowest = summarize([*records, failed(make_record, mode="fixed_3", latency_ms=1)]).lowest_score
+    assert lowest is not None
+    assert (lowest.mode, lowest.score, lowest.compared_modes) == ("fixed_2", 120, 2)
+    assert lowest.same_phases
+
+
+def test_scores_over_different_phases_are_marked_as_such(make_record):
+    records = [
+        make_record(mode="fixed_1"),
+        make_record(mode="adaptive"),
+        make_record(mode="adaptive", phase=Phase.LOAD),
+    ]
+    lowest = summarize(records).lowest_score
+    assert lowest is not None
+    assert not lowest.same_phases
+
+
+def test_failures_are_counted_by_mode_and_reason(make_record):
+    records = [
+        failed(make_record, error="HTTP 500"),
+        failed(make_record, error="timed out"),
+        failed(make_record, error="timed out"),
+        failed(make_record, mode="adaptive", error="HTTP 500"),
+        make_record(),
+    ]
+    found = [(failure.mode, failure.error, failure.count) for failure in summarize(records).failures]
+    assert found == [("fixed_2", "timed out", 2), ("fixed_2", "HTTP 500", 1), ("adaptive", "HTTP 500", 1)]
+
+
+def test_a_mode_of_failures_has_no_statistics(make_record):
+    summary = summarize([failed(make_record, step=step) for step in (1, 2)])
+    (mode,) = summary.modes
+    (phase,) = summary.phases
+
+    assert (mode.steps, mode.success_percent, mode.failures) == (2, 0, 2)
+    numbers = (mode.mean_ms, mode.p95_ms, mode.sd_ms, mode.score, mode.tokens_per_second, mode.tpot_ms)
+    assert numbers == (None,) * 6
+    assert (phase.mean_ms, phase.score, phase.ttft_ms, phase.load_percent) == (None,) * 4
+    assert summary.lowest_score is None
+
+
+def test_a_run_without_measured_requests_has_an_empty_summary():
+    summary = summarize([])
+    assert (summary.requests, summary.modes, summary.phases, summary.lowest_score) == (0, (), (), None)
+
+
+def test_rows_of_the_original_csv_are_summarised_as_far_as_they_go():
+    rows = [
+        ClassicRow(1, 1, "fixed_3", Phase.STEADY, 3, True, 4000, 64),
+        ClassicRow(2, 2, "fixed_3", Phase.STEADY, 3, True, 6000, 0),
+        ClassicRow(3, 3, "fixed_3", Phase.STEADY, 3, False, 0, 0),
+    ]
+    summary = summarize(rows)
+    (mode,) = summary.modes
+    (phase,) = summary.phases
+
+    assert (mode.steps, mode.failures, mode.mean_ms, mode.min_ms) == (3, 1, 5000, 4000)
+    assert mode.tokens_per_second == 16
+    assert (phase.tpot_ms, phase.ttft_ms, phase.acceptance) == (None, None, None)
+    assert summary.failures[0].error == "the CSV does not say why"
+
+
+def test_a_torn_journal_is_remembered(make_record):
+    assert summarize_journal(Journal((make_record(),), torn=True)).torn
+    assert not summarize_journal(Journal((make_record(),), torn=False)).torn
+
+
+outcomes = st.fixed_dictionaries(
+    {
+        "mode": st.sampled_from(["fixed_0", "fixed_4", "adaptive", "auto:ema"]),
+        "phase": st.sampled_from(list(Phase)),
+        "draft_length": st.none() | st.integers(0, 8),
+        "success": st.booleans(),
+        "latency_ms": st.floats(0.001, 1e7),
+        "completion_tokens": st.none() | st.integers(0, 100),
+        "first_token_ns": st.none() | st.integers(0, 100_000_000),
+        "drafted": st.none() | st.integers(0, 100),
+        "accepted": st.none() | st.integers(0, 100),
+        "rounds": st.none() | st.integers(0, 100),
+        "text_sha256": st.none() | st.sampled_from(["a", "b"]),
+    }
+)
+
+
+@given(outcomes=st.lists(outcomes, max_size=12))
+def test_every_summary_is_valid_json_without_nan_and_comes_back_equal(make_record, outcomes):
+    records = [make_record(step=n, error="why", **outcome) for n, outcome in enumerate(outcomes, start=1)]
+    summary = summarize(records, temperature=0)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads(summary.model_dump_json(), parse_constant=refuse)
+    assert Summary.model_validate_json(summary.model_dump_json()) == summary
+    for mode in summary.modes:
+        assert mode.successes + mode.failures == mode.steps
+        assert mode.steps == sum(row.requests for row in summary.phases if row.mode == mode.mode)
+
+
+def test_summary_json_holds_the_summary(tmp_path, make_record):
+    summary = summarize([make_record()])
+    write_summary(summary, tmp_path / "summary.json")
+    assert Summary.model_validate_json((tmp_path / "summary.json").read_text()) == summary

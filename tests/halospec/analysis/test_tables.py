@@ -1,0 +1,143 @@
+import pytest
+
+from halospec.analysis.summary import summarize
+from halospec.analysis.tables import WIDTH, several_runs_note, summary_text
+from halospec.records.classic_csv import ClassicRun
+from halospec.records.schema import MEASURED_PHASES, Phase
+
+
+@pytest.fixture
+def records(make_record):
+    """Ten slow modes in three phases: the widest table that the default run makes."""
+    return [
+        make_record(
+            mode=mode,
+            phase=phase,
+            step=step,
+            draft_length=4 if mode == "adaptive" else int(mode[-1]),
+            latency_ms=123_456.7,
+            ttft_ms=12_345.6,
+            first_token_ns=0,
+            ended_ns=9 * 10**11,
+            completion_tokens=11,
+            drafted=40,
+            accepted=39,
+            rounds=10,
+            load_percent=87.5,
+            text_sha256="a",
+        )
+        for mode in [*(f"fixed_{k}" for k in range(9)), "adaptive"]
+        for step, phase in enumerate(MEASURED_PHASES, start=1)
+    ]
+
+
+def said(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_nothing_is_cut_off_at_a_hundred_columns(records):
+    text = summary_text(summarize(records))
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+
+
+def test_plain_text_holds_no_terminal_codes(records):
+    assert "\x1b" not in summary_text(summarize(records), title="a run")
+
+
+def test_the_original_table_has_a_row_a_mode(make_record):
+    text = summary_text(summarize([make_record(latency_ms=100), make_record(latency_ms=300)]))
+    row = next(line for line in text.splitlines() if line.startswith("fixed_2"))
+    # mode, steps, ok %, fail, mean, median, p95, min, max, sd, tokens/s, score
+    assert row.split() == [
+        "fixed_2",
+        "2",
+        "100",
+        "0",
+        "200.0",
+        "200.0",
+        "300.0",
+        "100.0",
+        "300.0",
+        "100.0",
+        "160.0",
+        "370.0",
+    ]
+
+
+def test_what_does_not_exist_is_a_dash(make_record):
+    text = summary_text(summarize([make_record(success=False, error="HTTP 500")]))
+    row = next(line for line in text.splitlines() if line.startswith("fixed_2"))
+    assert row.split() == ["fixed_2", "1", "0", "1", *"--------"]
+
+
+def test_the_lowest_score_is_not_called_a_winner(records):
+    text = said(summary_text(summarize(records)))
+    assert "Lowest score: fixed_0" in text
+    assert "A lowest score is not by itself evidence of a difference." in text
+
+
+def test_scores_over_different_phases_are_not_to_be_compared(make_record):
+    records = [make_record(mode="fixed_1"), make_record(mode="adaptive", phase=Phase.LOAD)]
+    assert "their scores cannot be compared" in said(summary_text(summarize(records)))
+
+
+def test_one_mode_alone_has_no_lowest_score(make_record):
+    assert "Lowest score" not in summary_text(summarize([make_record()]))
+
+
+def test_adaptive_behaviour_is_shown_a_trial_a_row(make_record):
+    lengths = [4, 5, 6, 6, 6, 6, 6]
+    records = [make_record(mode="adaptive", step=n, draft_length=k) for n, k in enumerate(lengths, start=1)]
+    text = summary_text(summarize(records))
+    part = text[text.index("Adaptive behaviour") :].splitlines()
+    row = next(line for line in part if line.startswith("adaptive"))
+    # mode, block, steps, changes, convergence step, lowest, highest, last k
+    assert row.split() == ["adaptive", "1", "7", "2", "7", "4", "6", "6"]
+
+
+def test_the_verdict_on_the_knob_is_spoken_plainly(make_record):
+    obeyed = [make_record(draft_length=0, drafted=0, rounds=31), make_record(draft_length=8, drafted=40, rounds=5)]
+    ignored = [make_record(draft_length=k, drafted=24, rounds=8) for k in (0, 8)]
+    assert "The server obeyed the draft length" in said(summary_text(summarize(obeyed)))
+    assert "Differences between modes are then not effects of k." in said(summary_text(summarize(ignored)))
+    assert "is not known" in said(summary_text(summarize([make_record()])))
+
+
+def test_agreement_of_texts_is_a_sentence_at_temperature_0_only(make_record):
+    records = [make_record(mode="fixed_0", text_sha256="a"), make_record(mode="fixed_4", text_sha256="b")]
+    assert "fixed_0 1/1, fixed_4 0/1" in said(summary_text(summarize(records, temperature=0)))
+    assert "Texts equal" not in summary_text(summarize(records, temperature=1))
+
+
+def test_a_torn_journal_is_mentioned(make_record):
+    assert "cut short" in summary_text(summarize([make_record()], torn=True))
+    assert "cut short" not in summary_text(summarize([make_record()]))
+
+
+def test_an_empty_run_says_so():
+    assert summary_text(summarize([])) == "No measured requests.\n"
+
+
+def test_what_a_server_wrote_is_neither_markup_nor_a_terminal_command(make_record):
+    error = "HTTP 500: [red]boom[/red] [/] \x1b[31m\nsecond line"
+    failed = make_record(mode="[bold]m", success=False, error=error)
+    text = summary_text(summarize([failed]), title="[blink]model[/]")
+
+    assert "HTTP 500: [red]boom[/red] [/] \N{REPLACEMENT CHARACTER}[31m second line" in text
+    assert "[bold]m" in text
+    assert "[blink]model[/]" in text
+    assert "\x1b" not in text
+
+
+def test_many_reasons_are_cut_to_the_commonest_with_their_number(make_record):
+    records = [make_record(success=False, error=f"reason {n}") for n in range(15)]
+    assert "5 more reasons stand in summary.json." in summary_text(summarize(records))
+
+
+def test_a_csv_of_several_runs_is_said_to_be_one():
+    runs = [ClassicRun(line, ()) for line in (2, 97, 132)]
+    note = several_runs_note(runs)
+    assert note is not None
+    assert "holds 3 runs: global_step starts again in lines 97, 132." in note
+    assert several_runs_note(runs[:1]) is None

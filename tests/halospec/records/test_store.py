@@ -1,0 +1,209 @@
+import errno
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halospec.records.schema import RequestRecord, Round
+from halospec.records.store import (
+    RecordJournal,
+    RunFiles,
+    StoreError,
+    read_frame,
+    read_records,
+    write_parquet,
+    write_whole,
+)
+
+
+def fill(directory: Path, records: list[RequestRecord]) -> Path:
+    with RecordJournal(RunFiles(directory).records) as journal:
+        for record in records:
+            journal.append(record)
+    return RunFiles(directory).records
+
+
+def test_appended_records_come_back_in_order(tmp_path, make_record):
+    records = [make_record(global_step=n, step=n) for n in (1, 2, 3)]
+    fill(tmp_path / "run", records)
+
+    journal = read_records(tmp_path / "run")
+
+    assert journal.records == tuple(records)
+    assert not journal.torn
+
+
+def test_each_record_is_on_disk_as_one_line_before_append_returns(tmp_path, make_record, monkeypatch):
+    synced: list[bytes] = []
+    path = tmp_path / "records.jsonl"
+    monkeypatch.setattr(os, "fsync", lambda _fd: synced.append(path.read_bytes()))
+
+    with RecordJournal(path) as journal:
+        journal.append(make_record(prompt_id="two\nlines"))
+        assert len(synced) == 1
+        assert synced[0].count(b"\n") == 1
+        assert synced[0].endswith(b"\n")
+        assert json.loads(synced[0])["prompt_id"] == "two\nlines"
+
+
+def test_the_journal_file_itself_can_be_read(tmp_path, make_record):
+    path = fill(tmp_path, [make_record()])
+    assert len(read_records(path).records) == 1
+
+
+def test_fields_beyond_the_schema_survive(tmp_path, make_record):
+    path = fill(tmp_path, [make_record(gpu_temperature_c=61)])
+    assert read_records(path).records[0].model_extra == {"gpu_temperature_c": 61}
+
+
+@given(cut=st.integers(min_value=1))
+def test_a_journal_cut_anywhere_in_its_last_line_keeps_every_earlier_record(tmp_path_factory, make_record, cut):
+    directory = tmp_path_factory.mktemp("run")
+    records = [make_record(global_step=1), make_record(global_step=2, prompt_id="naïve €")]
+    path = fill(directory, records)
+    first, last = path.read_bytes().splitlines(keepends=True)
+    kept = last[: 1 + cut % (len(last) - 2)]
+    path.write_bytes(first + kept)
+
+    journal = read_records(directory)
+
+    assert journal.records == (records[0],)
+    assert journal.torn
+
+
+def test_a_last_line_that_lacks_only_its_newline_is_a_record(tmp_path, make_record):
+    path = fill(tmp_path, [make_record(), make_record(global_step=2)])
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+
+    journal = read_records(tmp_path)
+
+    assert len(journal.records) == 2
+    assert not journal.torn
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_appending_after_a_torn_line_starts_a_line_of_its_own(tmp_path, make_record, cut):
+    path = fill(tmp_path, [make_record(), make_record(global_step=2)])
+    path.write_bytes(path.read_bytes()[:-cut])
+
+    fill(tmp_path, [make_record(global_step=3)])
+
+    steps = [record.global_step for record in read_records(tmp_path).records]
+    assert steps == ([1, 2, 3] if cut == 1 else [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{not json", "Invalid JSON"),
+        ('{"mode": "fixed_1"}', "phase: Field required"),
+        ("", "Invalid JSON"),
+    ],
+)
+def test_a_bad_line_is_named_with_file_number_and_reason(tmp_path, make_record, line, reason):
+    path = fill(tmp_path, [make_record()])
+    path.write_text(path.read_text() + line + "\n" + make_record(global_step=2).model_dump_json() + "\n")
+
+    with pytest.raises(StoreError) as caught:
+        read_records(tmp_path)
+
+    assert f"{path}, line 2" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_a_directory_without_a_journal_is_refused_by_name(tmp_path):
+    with pytest.raises(StoreError, match=r"records\.jsonl does not exist"):
+        read_records(tmp_path)
+
+
+def test_an_empty_journal_has_no_records_and_is_not_torn(tmp_path):
+    (tmp_path / "records.jsonl").touch()
+    assert read_records(tmp_path).records == ()
+    assert not read_records(tmp_path).torn
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_whole_records_only(tmp_path, make_record, monkeypatch):
+    def disk_is_full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = fill(tmp_path, [make_record()])
+    before = path.read_bytes()
+    with RecordJournal(path) as journal:
+        monkeypatch.setattr(os, "fsync", disk_is_full)
+        with pytest.raises(StoreError, match=r"^Cannot write .*records\.jsonl: No space left on device\.$"):
+            journal.append(make_record(global_step=2))
+
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_cannot_hold_a_journal_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"^Cannot open .*: .*\.$"):
+        RecordJournal(tmp_path / "file" / "records.jsonl")
+
+
+def test_a_closed_journal_takes_no_record(tmp_path, make_record):
+    journal = RecordJournal(tmp_path / "records.jsonl")
+    journal.close()
+    with pytest.raises(StoreError, match="closed"):
+        journal.append(make_record())
+
+
+def test_parquet_holds_every_field_with_rounds_as_structs(tmp_path, make_record):
+    rounds = (Round(k=2, accepted=1, draft_us=5.0), Round(k=2, accepted=2))
+    failed = make_record(success=False, error="HTTP 500", completion_tokens=None, draft_length=None)
+    path = tmp_path / "records.parquet"
+
+    write_parquet([make_record(round_log=rounds, event_ms=(1.5, 2.5)), failed], path)
+
+    table = pq.read_table(path)
+    assert table.column_names == list(RequestRecord.model_fields)
+    first, second = table.to_pylist()
+    assert first["round_log"][0] == {"k": 2, "accepted": 1, "draft_us": 5.0, "verify_us": 0.0, "sample_us": 0.0}
+    assert first["event_ms"] == [1.5, 2.5]
+    assert second["draft_length"] is None
+    assert second["error"] == "HTTP 500"
+    assert second["round_log"] == []
+
+
+def test_parquet_of_no_records_still_has_its_columns(tmp_path):
+    write_parquet([], tmp_path / "records.parquet")
+    assert pq.read_table(tmp_path / "records.parquet").column_names == list(RequestRecord.model_fields)
+
+
+def test_parquet_keeps_fields_beyond_the_schema_as_json(tmp_path, make_record):
+    write_parquet([make_record(), make_record(note={"a": 1})], tmp_path / "records.parquet")
+    extra = pq.read_table(tmp_path / "records.parquet").column("extra").to_pylist()
+    assert extra == [None, '{"note": {"a": 1}}']
+
+
+def test_a_file_that_cannot_be_replaced_leaves_the_old_one_and_no_litter(tmp_path, monkeypatch):
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    path = tmp_path / "summary.json"
+    write_whole(path, b"old")
+    monkeypatch.setattr(Path, "replace", refuse)
+
+    with pytest.raises(StoreError, match="Permission denied"):
+        write_whole(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_frame_has_one_row_a_record_and_whole_numbers_stay_whole(tmp_path, make_record):
+    fill(tmp_path, [make_record(draft_length=None), make_record(global_step=2, draft_length=8)])
+
+    frame = read_frame(tmp_path)
+
+    assert list(frame.columns) == list(RequestRecord.model_fields)
+    assert frame["draft_length"].dtype == pd.Int64Dtype()
+    assert frame["draft_length"].isna().tolist() == [True, False]
+    assert frame["latency_ms"].tolist() == [100.0, 100.0]
+    assert frame["phase"].tolist() == ["steady", "steady"]
