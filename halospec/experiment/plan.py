@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from halospec.controllers.modes import mode_named
+from halospec.controllers.modes import UnknownMode, mode_named
 from halospec.experiment.phases import PhasePlan, parse_phases
 from halospec.workloads.prompts import CLASSIC_PROMPT, CLASSIC_STOP, Prompt
 
@@ -82,17 +82,27 @@ def blocked_plan(
     return Plan(trials=tuple(trials), prompts=tuple(prompts), warmup=warmup)
 
 
-def classic_plan(*, load: bool, warmup: int) -> Plan:
+def classic_plan(*, load: bool, warmup: int, modes: Sequence[str] = CLASSIC_MODES) -> Plan:
     """Return the original's experiment to the letter, with its faults: a fixed order, one prompt, load on one mode.
 
     Its results can be set beside the original's; they do not support a comparison of its modes.
+
+    Raises
+    ------
+    UnknownMode
+        If a mode is not one of the original's.
     """
+    foreign = sorted(set(modes) - set(CLASSIC_MODES))
+    if foreign:
+        raise UnknownMode(f"The original had no mode {foreign[0]!r}; it had {', '.join(CLASSIC_MODES)}.")
     fixed = parse_phases(f"steady:{_CLASSIC_FIXED_STEPS}")
     quiet = parse_phases(f"steady:{_CLASSIC_ADAPTIVE_STEPS}")
     loaded = quiet.with_load(_CLASSIC_LOAD_START_STEP, _CLASSIC_LOAD_SECONDS)
     return Plan(
         trials=tuple(
-            Trial(1, mode, fixed if mode != "adaptive" else loaded if load else quiet) for mode in CLASSIC_MODES
+            Trial(1, mode, fixed if mode != "adaptive" else loaded if load else quiet)
+            for mode in CLASSIC_MODES
+            if mode in modes
         ),
         prompts=(CLASSIC_PROMPT,),
         warmup=warmup,

@@ -59,3 +59,10 @@ def test_classic_is_the_originals_experiment_to_the_letter():
 
 def test_classic_without_load_loads_nothing():
     assert all(t.phases.load is None for t in classic_plan(load=False, warmup=5).trials)
+
+
+def test_classic_can_be_cut_down_to_some_of_its_modes_in_its_own_order():
+    classic = classic_plan(load=True, warmup=5, modes=("adaptive", "fixed_3"))
+    assert [t.mode for t in classic.trials] == ["fixed_3", "adaptive"]
+    with pytest.raises(UnknownMode, match="fixed_0"):
+        classic_plan(load=True, warmup=5, modes=("fixed_0",))

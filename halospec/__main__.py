@@ -1,0 +1,5 @@
+"""``python -m halospec``."""
+
+from halospec.cli import main
+
+main()

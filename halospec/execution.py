@@ -1,0 +1,101 @@
+"""Running a session for a person, and making of its records what they want to see: tables, charts, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+
+from halospec.analysis.summary import Summary, summarize_journal, write_summary
+from halospec.analysis.tables import summary_tables
+from halospec.charts import DrawnCharts, draw_charts
+from halospec.config import RunSettings
+from halospec.contention.protocol import ContentionError
+from halospec.experiment.runner import ServerGone
+from halospec.experiment.session import run_session
+from halospec.progress import RunProgress
+from halospec.records.manifest import Manifest, Status, read_manifest
+from halospec.records.store import RunFiles, read_records, write_parquet
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a run's directory was turned into."""
+
+    directory: Path
+    manifest: Manifest | None
+    summary: Summary
+    charts: DrawnCharts
+
+    @property
+    def status(self) -> Status | None:
+        """How the run ended; None for records without a manifest."""
+        return self.manifest.status if self.manifest else None
+
+    @property
+    def any_success(self) -> bool:
+        """Whether a single measured request succeeded."""
+        return any(mode.successes for mode in self.summary.modes)
+
+
+def execute(settings: RunSettings, console: Console) -> Conclusion:
+    """Run a session with progress on ``console`` and conclude what was measured, however it ended.
+
+    A run that was interrupted or had to stop is concluded like any other; its manifest says what happened.
+
+    Raises
+    ------
+    PreflightError
+        If no run can be made against this server.
+    StoreError
+        If records could not be kept.
+    KeyboardInterrupt
+        If it was interrupted before there was anything to conclude.
+    """
+    plan = settings.plan()
+    with RunProgress(plan, console) as progress:
+        try:
+            anyio.run(run_session, settings, plan, progress)
+        except KeyboardInterrupt:
+            if not RunFiles(settings.out).records.exists():
+                raise
+        except (ServerGone, ContentionError) as reason:
+            console.print(str(reason), style="bold", markup=False, highlight=False)
+    return conclude(settings.out)
+
+
+def conclude(directory: Path) -> Conclusion:
+    """Write ``records.parquet``, ``summary.json`` and the charts of a run directory from its journal.
+
+    Raises
+    ------
+    StoreError
+        If the journal cannot be read or a file not be written.
+    """
+    files = RunFiles(directory)
+    manifest = read_manifest(files.manifest)
+    journal = read_records(directory)
+    summary = summarize_journal(journal, temperature=temperature_of(manifest))
+    write_parquet(journal.records, files.parquet)
+    write_summary(summary, files.summary)
+    charts = draw_charts(journal.records, title_of(manifest), files.charts)
+    return Conclusion(directory, manifest, summary, charts)
+
+
+def show_summary(conclusion: Conclusion, console: Console) -> None:
+    """Print the tables of a run."""
+    for part in summary_tables(conclusion.summary, title=title_of(conclusion.manifest)):
+        console.print(part)
+
+
+def title_of(manifest: Manifest | None) -> str:
+    """Return a line that says what was measured."""
+    return f"{manifest.server.model} on {manifest.host.cpu}" if manifest else ""
+
+
+def temperature_of(manifest: Manifest | None) -> float | None:
+    """Return the temperature a run asked for; None if it is not known."""
+    temperature = manifest.settings.get("temperature") if manifest else None
+    return float(temperature) if isinstance(temperature, int | float) else None

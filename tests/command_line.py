@@ -1,0 +1,45 @@
+"""The command line as a person types it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def command(*arguments: object) -> list[str]:
+    """Return the command line ``halospec ARGUMENTS`` in this environment."""
+    return [sys.executable, "-m", "halospec", *map(str, arguments)]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this environment without settings that a developer may have left in it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HALOSPEC_")}
+
+
+def halospec(*arguments: object, timeout: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``halospec ARGUMENTS`` to its end."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=clean_environment() | environment,
+    )
+
+
+@contextmanager
+def halospec_running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Start ``halospec ARGUMENTS``; what still runs at the end is killed."""
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -1,0 +1,90 @@
+"""The command line where no server is needed."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+import halospec
+from halospec.cli import app
+from halospec.records.schema import Phase, RequestRecord
+from halospec.records.store import RecordJournal, RunFiles
+
+
+@pytest.fixture
+def invoke():
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def record(step: int) -> RequestRecord:
+    return RequestRecord(
+        mode="fixed_0",
+        phase=Phase.STEADY,
+        step=step,
+        global_step=step,
+        block=1,
+        prompt_id="p",
+        draft_length=0,
+        success=True,
+        latency_ms=100.0 * step,
+        completion_tokens=5,
+        started_ns=0,
+        ended_ns=1,
+    )
+
+
+@pytest.fixture
+def finished_run(tmp_path):
+    with RecordJournal(RunFiles(tmp_path).records) as journal:
+        journal.append(record(1))
+        journal.append(record(2))
+    return tmp_path
+
+
+def test_it_tells_its_version(invoke):
+    assert invoke("--version").stdout == f"halospec {halospec.__version__}\n"
+
+
+def test_every_command_explains_itself(invoke):
+    for command in ("run", "demo", "summarize", "plot", "export"):
+        assert invoke(command, "--help").exit_code == 0
+
+
+def test_summarize_prints_a_run(invoke, finished_run):
+    result = invoke("summarize", finished_run)
+    assert result.exit_code == 0
+    assert "fixed_0" in result.stdout
+
+
+def test_export_writes_the_classic_columns(invoke, finished_run):
+    assert invoke("export", finished_run).stdout == (
+        "global_step,step,mode,phase,draft_length,success,latency_ms,tokens\n"
+        "1,1,fixed_0,steady,0,true,100,5\n"
+        "2,2,fixed_0,steady,0,true,200,5\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("summarize", "/nowhere"), 1, "/nowhere"),
+        (("summarize", "/nowhere.csv"), 1, "/nowhere.csv"),
+        (("plot", "/nowhere"), 1, "/nowhere"),
+        (("export", "/nowhere"), 1, "/nowhere"),
+        (("run", "--url", "http://127.0.0.1:9", "--modes", "magic"), 2, "magic"),
+        (("run", "--url", "http://127.0.0.1:9", "--modes", ","), 2, "at least one mode"),
+        (("run", "--url", "http://127.0.0.1:9", "--preset", "classic", "--blocks", "2"), 2, "--blocks"),
+        (("run", "--url", "http://127.0.0.1:9", "--load", "--load-percent", "0"), 2, "--load-percent"),
+        (("run", "--url", "http://127.0.0.1:9", "--timeout", "0"), 2, "--timeout"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(invoke, arguments, code, says):
+    result = invoke(*arguments)
+    assert result.exit_code == code
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_chart_or_format_is_refused_with_those_that_exist(invoke, finished_run):
+    assert "score_by_mode" in invoke("plot", finished_run, "--chart", "pie").stderr
+    assert "classic-csv" in invoke("export", finished_run, "--format", "xml").stderr

@@ -1,0 +1,86 @@
+"""What may be asked of a run, and what it becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from halospec.config import DEFAULT_MODES, LoadSettings, RunSettings, debug_json_wanted
+from halospec.contention.cpu import available_cores
+from halospec.experiment.phases import LoadWindow, PhasePlanError
+from halospec.experiment.plan import classic_plan
+
+
+def settings(**changes: object) -> RunSettings:
+    return RunSettings.model_validate({"url": "http://127.0.0.1:1", "out": Path("runs/x"), **changes})
+
+
+def test_by_default_every_fixed_k_and_adaptive_run_without_load():
+    plan = settings().plan()
+    assert sorted(trial.mode for trial in plan.trials) == sorted(DEFAULT_MODES)
+    assert {trial.phases.steps for trial in plan.trials} == {15}
+    assert {trial.phases.load for trial in plan.trials} == {None}
+    assert plan.warmup == 5
+    assert len(plan.prompts) == 12
+
+
+def test_load_gives_every_mode_the_same_window():
+    plan = settings(load=LoadSettings(enabled=True)).plan()
+    assert {trial.phases.load for trial in plan.trials} == {LoadWindow(start_step=6, stop_step=11)}
+
+
+def test_load_start_and_seconds_move_the_window():
+    plan = settings(load=LoadSettings(enabled=True, start_step=2, seconds=3.0)).plan()
+    assert {trial.phases.load for trial in plan.trials} == {LoadWindow(start_step=2, duration_s=3.0)}
+
+
+def test_the_burners_default_to_every_core_at_full_share():
+    cpu = settings(load=LoadSettings(enabled=True)).cpu_load()
+    assert (cpu.workers, cpu.percent) == (available_cores(), 100.0)
+
+
+def test_classic_is_the_classic_plan_with_one_burner_and_load_unless_refused():
+    assert settings(preset="classic").plan() == classic_plan(load=True, warmup=5)
+    assert settings(preset="classic").cpu_load().workers == 1
+    refused = settings(preset="classic", load=LoadSettings(enabled=False))
+    assert refused.plan() == classic_plan(load=False, warmup=5)
+
+
+def test_the_key_is_kept_out_of_what_is_written_down():
+    with_key = settings(api_key="secret-key")
+    assert "secret-key" not in with_key.model_dump_json() + repr(with_key)
+    assert with_key.api_key is not None
+    assert with_key.api_key.get_secret_value() == "secret-key"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"modes": ()},
+        {"modes": ("fixed_1", "fixed_1")},
+        {"blocks": 0},
+        {"max_tokens": 0},
+        {"timeout_s": 0},
+        {"temperature": -0.1},
+        {"load": {"percent": 0}},
+        {"load": {"workers": 0}},
+        {"preset": "classic", "phases": "steady:5"},
+        {"preset": "classic", "load": {"start_step": 3}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        settings(**wrong)
+
+
+def test_a_load_beyond_the_last_step_is_refused():
+    with pytest.raises(PhasePlanError):
+        settings(load=LoadSettings(enabled=True, start_step=99)).plan()
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])
+def test_debug_logging_follows_the_environment(monkeypatch, value, wanted):
+    monkeypatch.setenv("HALOSPEC_DEBUG_JSON", value)
+    assert debug_json_wanted() is wanted

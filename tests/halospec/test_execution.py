@@ -1,0 +1,71 @@
+"""From a run's journal to its tables, charts and files, and again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from halospec.execution import conclude
+from halospec.records.schema import Phase, RequestRecord
+from halospec.records.store import RecordJournal, RunFiles, StoreError
+
+
+def record(step: int, *, success: bool = True) -> RequestRecord:
+    started_ns = step * 10**9
+    return RequestRecord(
+        mode="fixed_2",
+        phase=Phase.STEADY,
+        step=step,
+        global_step=step,
+        block=1,
+        prompt_id="p",
+        draft_length=2,
+        success=success,
+        error=None if success else "The server said no.",
+        latency_ms=100.0,
+        completion_tokens=11 if success else None,
+        started_ns=started_ns,
+        first_token_ns=started_ns + 20 * 10**6 if success else None,
+        ended_ns=started_ns + 100 * 10**6,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFiles:
+    files = RunFiles(tmp_path / "run")
+    with RecordJournal(files.records) as journal:
+        journal.append(record(1))
+        journal.append(record(2, success=False))
+    return files
+
+
+def test_a_journal_alone_is_enough(run):
+    conclusion = conclude(run.directory)
+    assert conclusion.status is None
+    assert conclusion.any_success
+    (mode,) = conclusion.summary.modes
+    assert (mode.steps, mode.failures, mode.tpot_ms) == (2, 1, pytest.approx(8.0))
+    assert json.loads(run.summary.read_text())["modes"][0]["mode"] == "fixed_2"
+    assert list(pd.read_parquet(run.parquet)["success"]) == [True, False]
+    assert all(path.exists() for path in conclusion.charts.paths)
+
+
+def test_concluding_again_gives_the_same_summary(run):
+    assert conclude(run.directory).summary == conclude(run.directory).summary
+
+
+def test_a_run_without_a_success_is_still_concluded(tmp_path):
+    files = RunFiles(tmp_path)
+    with RecordJournal(files.records) as journal:
+        journal.append(record(1, success=False))
+    conclusion = conclude(tmp_path)
+    assert not conclusion.any_success
+    assert files.parquet.exists()
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
+    with pytest.raises(StoreError):
+        conclude(tmp_path)
