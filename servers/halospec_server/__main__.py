@@ -144,7 +144,6 @@ def serve(
         files = resolve(target, draft)
         engine = build_engine(files, ctx_size=ctx_size, threads=threads)
         template = chat_template(engine.target.model)
-        engine.warm_up()
     except (ModelFileError, llama.LlamaError, PairRefused, TemplateRefusal) as error:
         sys.exit(f"halospec serve: {error}")
     card = describe(engine, files, threads=threads, draft_length=draft_length)
@@ -167,7 +166,9 @@ def serve(
 
 
 def _interrupt_at_end_of_input() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin's buffer: a thread that waits inside its lock aborts Python when another signal ends it.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     signal.raise_signal(signal.SIGINT)
 
 

@@ -41,7 +41,7 @@ def create_app(engine: Engine, template: ChatTemplate, card: schema.ModelCard, s
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        worker.start()
+        await anyio.to_thread.run_sync(worker.start)
         try:
             yield
         finally:

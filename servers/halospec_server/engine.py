@@ -119,10 +119,14 @@ class Engine:
 
     def warm_up(self) -> None:
         """Run every kind of pass once, so that page faults and lazy set-up do not fall on the first request."""
-        first = max(self.target.model.bos, 0)
-        tuple(
-            self.generate(Generation((first,), max_tokens=4, sampling=Sampling(0.0), draft_length=1, ignore_eos=True))
-        )
+        text = [max(self.target.model.bos, 0)] * 2
+        self.target.reset()
+        self.target.decode(text[:1], "last")
+        self.target.decode(text, "all")
+        self.target.reset()
+        if self.drafter is not None:
+            self.drafter.begin(text[:1], lambda: False)
+            self.drafter.propose(text, 1, Sampling(0.0), np.random.default_rng(), _NOTHING_BANNED)
 
     def generate(self, generation: Generation, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
         """Generate a text, yielding tokens as they become certain.

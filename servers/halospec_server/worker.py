@@ -7,9 +7,11 @@ import logging
 import queue
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 
 from halospec_server.completion import Report, complete
 from halospec_server.engine import Engine, Generation
+from halospec_server.llama import LlamaError
 
 _log = logging.getLogger("halospec_server.worker")
 
@@ -73,6 +75,9 @@ class Job:
 class DecodeWorker:
     """Runs jobs one after another on a thread of its own.
 
+    No other thread may decode, not even once: OpenMP keeps a team of threads for each thread that ever did, and with
+    more of them than cores its barriers give up spinning, which made every pass half as slow again.
+
     Parameters
     ----------
     max_queue
@@ -85,11 +90,19 @@ class DecodeWorker:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._unfinished = 0
         self._lock = threading.Lock()
+        self._warm: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread and return when the models are warm.
+
+        Raises
+        ------
+        LlamaError
+            If they cannot decode.
+        """
         self._thread.start()
+        self._warm.result()
 
     def stop(self) -> None:
         """Let the job that runs finish or be cancelled, then end the thread."""
@@ -111,6 +124,12 @@ class DecodeWorker:
         self._jobs.put(job)
 
     def _run(self) -> None:
+        try:
+            self._engine.warm_up()
+        except LlamaError as error:
+            self._warm.set_exception(error)
+            return
+        self._warm.set_result(None)
         while (job := self._jobs.get()) is not None:
             last = None if job.cancelled else self._complete(job)
             # Counted out before its end is told: whoever waited for it may ask again at once.

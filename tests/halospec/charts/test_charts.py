@@ -1,120 +1,184 @@
-"""Charts of a run: what is drawn, what is left out and said so, and nothing read out of a name."""
+"""What holds for every chart."""
 
-from __future__ import annotations
-
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import struct
+import xml.etree.ElementTree as ET
 
 import pytest
 
-from halospec.charts import CHARTS, DrawnCharts, draw_charts
+from halospec.analysis.observation import measured
+from halospec.charts import CHARTS, draw_charts
 from halospec.charts.style import PHASE_LOOK
 from halospec.records.classic_csv import classic_row
-from halospec.records.schema import Phase, RequestRecord
+from halospec.records.schema import Phase
+from halospec.records.store import StoreError
 
-SIX_OF_THE_ORIGINAL = {
+NAMES = [
     "adaptive_latency",
     "adaptive_draft_length",
     "latency_by_phase",
     "fixed_mean_latency",
     "fixed_p95_latency",
     "score_by_mode",
-}
-PHASES = [Phase.STEADY] * 5 + [Phase.LOAD] * 3 + [Phase.RECOVERY] * 3
+    "tpot_by_mode",
+]
 
 
-def record(mode: str, step: int, *, success: bool = True, k: int = 2) -> RequestRecord:
-    started_ns = step * 10**9
-    return RequestRecord(
-        mode=mode,
-        phase=PHASES[step - 1],
-        step=step,
-        global_step=step,
-        block=1,
-        prompt_id="p",
-        draft_length=k,
-        success=success,
-        error=None if success else "The server said no.",
-        latency_ms=100.0 + step,
-        completion_tokens=10 if success else None,
-        started_ns=started_ns,
-        first_token_ns=started_ns + 10**7 if success else None,
-        ended_ns=started_ns + 10**8,
-    )
+def drawn_texts(name, records) -> str:
+    """Everything that a chart writes, apart from its heading."""
+    picture = CHARTS[name].draw(measured(records))
+    texts = [text.get_text() for axes in picture.figure.axes for text in (*axes.texts, axes.title)]
+    labels = [tick.get_text() for axes in picture.figure.axes for tick in axes.get_xticklabels()]
+    legend = [str(handle.get_label()) for handle in picture.legend]
+    axis_labels = [label for axes in picture.figure.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
+    return "\n".join([*texts, *labels, *axis_labels, *legend, *picture.notes])
 
 
-def trial(mode: str, *, fails: Iterable[int] = ()) -> list[RequestRecord]:
-    return [record(mode, step, success=step not in set(fails), k=1 + step % 8) for step in range(1, 12)]
+def reason(drawn, name) -> str:
+    return next(skipped.reason for skipped in drawn.skipped if skipped.name == name)
 
 
-RUN = [r for mode in ("fixed_0", "fixed_4", "adaptive") for r in trial(mode)]
+def test_the_table_lists_the_charts_by_their_own_names():
+    assert list(CHARTS) == NAMES
+    assert all(chart.name == name for name, chart in CHARTS.items())
 
 
-@pytest.fixture
-def draw(tmp_path: Path) -> Callable[..., DrawnCharts]:
-    return lambda records, **options: draw_charts(records, options.pop("subtitle", "a run"), tmp_path, **options)
+def test_every_chart_is_drawn_as_png_and_svg(run, tmp_path):
+    drawn = draw_charts(run, "a model", tmp_path / "charts")
 
-
-def test_a_whole_run_gives_every_chart_as_png_and_svg(draw):
-    drawn = draw(RUN)
-    assert set(CHARTS) > SIX_OF_THE_ORIGINAL
-    assert {path.name for path in drawn.paths} == {f"{name}.{form}" for name in CHARTS for form in ("png", "svg")}
+    assert sorted(path.name for path in drawn.paths) == sorted(f"{n}.{f}" for n in NAMES for f in ("png", "svg"))
     assert drawn.skipped == ()
-    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in drawn.paths if path.suffix == ".png")
-
-
-def test_equal_records_give_equal_bytes(draw):
-    first = {path.name: path.read_bytes() for path in draw(RUN).paths}
-    assert {path.name: path.read_bytes() for path in draw(RUN).paths} == first
-
-
-def test_only_the_charts_and_formats_asked_for_are_drawn(draw):
-    drawn = draw(RUN, names=["score_by_mode"], formats=("svg",))
-    assert [path.name for path in drawn.paths] == ["score_by_mode.svg"]
-
-
-@pytest.mark.parametrize("options", [{"names": ["pie"]}, {"formats": ("gif",)}])
-def test_an_unknown_chart_or_format_is_refused_with_those_that_exist(draw, options):
-    with pytest.raises(ValueError, match=r"There is no .*; there are "):
-        draw(RUN, **options)
-
-
-def test_charts_without_data_are_skipped_with_the_reason(draw):
-    skipped = {chart.name: chart.reason for chart in draw(trial("fixed_0")).skipped}
-    assert {"adaptive_latency", "adaptive_draft_length"} <= set(skipped)
-    assert all(skipped.values())
-    assert not SIX_OF_THE_ORIGINAL & {path.stem for path in draw(trial("adaptive")).paths} & {"fixed_mean_latency"}
-
-
-def test_a_run_in_which_everything_failed_draws_no_statistic(draw):
-    drawn = draw(trial("fixed_0", fails=range(1, 12)))
-    assert {chart.name for chart in drawn.skipped} >= {"fixed_mean_latency", "score_by_mode", "tpot_by_mode"}
-
-
-def test_a_failure_among_successes_and_an_empty_run_are_no_obstacle(draw):
-    assert draw(trial("adaptive", fails=[2, 7])).paths
-    assert draw([]).paths == ()
-
-
-def test_the_originals_rows_can_be_drawn_but_for_the_time_per_token(draw):
-    drawn = draw([classic_row(r) for r in RUN])
-    assert {path.stem for path in drawn.paths} >= SIX_OF_THE_ORIGINAL
-    assert {chart.name for chart in drawn.skipped} == {"tpot_by_mode"}
-
-
-@pytest.mark.parametrize("name", ["$x^$", "a<script>alert(1)</script>", "]]>&amp;", "\x1b[31mred", "x" * 500])
-def test_names_from_outside_are_only_ever_text(draw, name):
-    records = [r.model_copy(update={"mode": name}) for r in trial("adaptive")]
-    drawn = draw(records, subtitle=name)
-    assert drawn.paths
     for path in drawn.paths:
         if path.suffix == ".svg":
-            ElementTree.fromstring(path.read_text())
-            assert "<script>alert" not in path.read_text()
+            assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        else:
+            width, height = struct.unpack(">II", path.read_bytes()[16:24])
+            # 6.5 inches wide, so at least 150 dots per inch.
+            assert width >= 6.5 * 150
+            assert height >= 2.5 * 150
+
+
+def test_names_and_formats_can_be_chosen(run, tmp_path):
+    drawn = draw_charts(run, "", tmp_path, names=["score_by_mode"], formats=["svg"])
+    assert drawn.paths == (tmp_path / "score_by_mode.svg",)
+    assert [path.name for path in tmp_path.iterdir()] == ["score_by_mode.svg"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "complaint"), [({"names": ["pie"]}, "no chart 'pie'"), ({"formats": ["gif"]}, "gif")]
+)
+def test_an_unknown_name_or_format_is_refused_before_anything_is_drawn(run, tmp_path, chosen, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        draw_charts(run, "", tmp_path / "charts", **chosen)
+    assert not (tmp_path / "charts").exists()
+
+
+def test_the_same_records_give_the_same_bytes(run, tmp_path):
+    first, second = (draw_charts(run, "a model", tmp_path / folder) for folder in ("one", "two"))
+    assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="Cannot write"):
+        draw_charts(run, "", tmp_path / "file", names=["score_by_mode"])
+
+
+def test_without_requests_every_chart_is_skipped_with_a_reason(tmp_path):
+    drawn = draw_charts([], "", tmp_path)
+    assert [skipped.name for skipped in drawn.skipped] == NAMES
+    assert all(skipped.reason for skipped in drawn.skipped)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warm_up_is_never_drawn(run, tmp_path):
+    warm = [record.model_copy(update={"phase": Phase.WARMUP, "latency_ms": 9e6}) for record in run]
+    plain = draw_charts(run, "", tmp_path / "plain", formats=["svg"])
+    with_warm_up = draw_charts(warm + run, "", tmp_path / "warm", formats=["svg"])
+    assert [path.read_bytes() for path in plain.paths] == [path.read_bytes() for path in with_warm_up.paths]
+    assert len(draw_charts(warm, "", tmp_path / "nothing").skipped) == len(NAMES)
+
+
+def test_only_failures_leave_nothing_to_measure(make_record, tmp_path):
+    failed = [make_record(mode=mode, success=False, error="HTTP 500") for mode in ("fixed_0", "adaptive")]
+    drawn = draw_charts(failed, "", tmp_path)
+    assert [path.stem for path in drawn.paths if path.suffix == ".svg"] == ["adaptive_draft_length"]
+    assert reason(drawn, "score_by_mode") == "no request succeeded"
+    assert reason(drawn, "adaptive_latency") == "no successful request"
+
+
+def test_one_request_is_enough_for_every_chart_that_it_belongs_to(make_record, tmp_path):
+    fixed = draw_charts([make_record()], "", tmp_path / "fixed")
+    assert {skipped.name for skipped in fixed.skipped} == {"adaptive_latency", "adaptive_draft_length"}
+    adaptive = draw_charts([make_record(mode="adaptive")], "", tmp_path / "adaptive")
+    assert {skipped.name for skipped in adaptive.skipped} == {"fixed_mean_latency", "fixed_p95_latency"}
+
+
+def test_rows_of_the_original_csv_can_be_drawn_as_far_as_they_go(run, tmp_path):
+    drawn = draw_charts([classic_row(record) for record in run], "", tmp_path, formats=["svg"])
+    assert [skipped.name for skipped in drawn.skipped] == ["tpot_by_mode"]
+    assert reason(drawn, "tpot_by_mode") == "no successful reply was streamed with at least two tokens"
+
+
+HOSTILE = [
+    r"$\frac{1}$ $x^$",
+    "</text><script>alert(1)</script>",
+    "]]>&amp; --> <!--",
+    "\x00\x1b[31mred",
+    "x" * 500,
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_names_from_outside_are_neither_formulas_nor_markup(make_record, tmp_path, hostile):
+    fixed = make_record(mode="fixed_0")
+    drawn = draw_charts([fixed, make_record(mode=hostile)], hostile, tmp_path, formats=["svg"])
+
+    assert drawn.skipped == ()
+    for path in drawn.paths:
+        elements = [str(element.tag) for element in ET.parse(path).iter()]
+        assert not [tag for tag in elements if tag.endswith("script")]
+        assert "<script" not in path.read_text()
+        assert "\x1b" not in path.read_text()
+
+
+@pytest.mark.parametrize("name", ["latency_by_phase", "score_by_mode"])
+def test_a_mode_name_is_written_as_it_is(make_record, name):
+    assert "$x_1$" in drawn_texts(name, [make_record(mode="$x_1$")])
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("latency_by_phase", "no successful request"),
+        ("fixed_mean_latency", "no successful request"),
+        ("fixed_p95_latency", "no successful request"),
+        ("score_by_mode", "no successful request"),
+        ("tpot_by_mode", "time per token not known"),
+    ],
+)
+def test_a_mode_without_data_is_left_out_and_named(run, make_record, name, why):
+    broken = make_record(mode="fixed_7", success=False, error="HTTP 500", first_token_ns=None)
+    assert f"Left out, {why}: fixed_7." in drawn_texts(name, [*run, broken])
+    assert "Left out" not in drawn_texts(name, run)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("adaptive_latency", "latency (ms)"),
+        ("adaptive_draft_length", "draft length k"),
+        ("latency_by_phase", "latency (ms)"),
+        ("fixed_mean_latency", "mean latency (ms)"),
+        ("fixed_p95_latency", "p95 latency (ms)"),
+        ("score_by_mode", "score (ms)"),
+        ("tpot_by_mode", "TPOT (ms per token)"),
+    ],
+)
+def test_axes_are_labelled_with_units(run, name, unit):
+    assert unit in drawn_texts(name, run).splitlines()
 
 
 def test_phases_differ_in_colour_and_in_marker_and_hatch():
     looks = PHASE_LOOK.values()
-    assert len({look.color for look in looks}) == len({look.marker for look in looks}) == 3
-    assert len({look.hatch for look in looks}) == 3
+    for kind in ("color", "marker", "hatch"):
+        assert len({getattr(look, kind) for look in looks}) == 3

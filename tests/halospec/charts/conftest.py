@@ -1,0 +1,51 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from halospec.records.schema import MEASURED_PHASES, Phase, RequestRecord
+
+MakeRecord = Callable[..., RequestRecord]
+MS = 1_000_000
+
+
+@pytest.fixture
+def make_record() -> MakeRecord:
+    """A valid streamed record; each test names only the fields it is about."""
+
+    def make(**fields: Any) -> RequestRecord:
+        defaults: dict[str, Any] = {
+            "mode": "fixed_2",
+            "phase": Phase.STEADY,
+            "step": 1,
+            "global_step": 1,
+            "block": 1,
+            "prompt_id": "p1",
+            "draft_length": 2,
+            "success": True,
+            "latency_ms": 100.0,
+            "completion_tokens": 11,
+            "started_ns": 0,
+            "first_token_ns": 10 * MS,
+            "ended_ns": 110 * MS,
+        }
+        return RequestRecord(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def run(make_record: MakeRecord) -> list[RequestRecord]:
+    """Three modes, five steps a phase, one of them failed."""
+    records = []
+    for mode in ("fixed_0", "fixed_4", "adaptive"):
+        for step in range(1, 16):
+            phase = MEASURED_PHASES[(step - 1) // 5]
+            k = int(mode[-1]) if mode.startswith("fixed") else 1 + step % 8
+            slow = 2 if phase is Phase.LOAD else 1
+            records.append(
+                make_record(mode=mode, phase=phase, step=step, draft_length=k, latency_ms=slow * (200.0 - 10 * k))
+            )
+    failed = {"success": False, "error": "HTTP 500", "completion_tokens": None, "first_token_ns": None}
+    records[-1] = records[-1].model_copy(update=failed)
+    return records

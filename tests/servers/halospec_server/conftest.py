@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from halospec_server.engine import Engine
+from tiny_engines import Pair, open_engine
+from tiny_server import RunningServer, serving
+
+
+@pytest.fixture(scope="session")
+def model_engine(tiny_pair: Pair) -> Iterator[Engine]:
+    """The tiny target with the tiny draft."""
+    with closing(open_engine(tiny_pair, "model")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def lookup_engine(tiny_pair: Pair) -> Iterator[Engine]:
+    """The tiny target with prompt lookup."""
+    with closing(open_engine(tiny_pair, "ngram")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session", params=["model", "ngram"])
+def engine(request: pytest.FixtureRequest, model_engine: Engine, lookup_engine: Engine) -> Engine:
+    """The tiny target with each drafter in turn."""
+    return {"model": model_engine, "ngram": lookup_engine}[request.param]
+
+
+@pytest.fixture(scope="session")
+def server(tiny_pair: Pair) -> Iterator[RunningServer]:
+    """The tiny pair, served."""
+    with serving(open_engine(tiny_pair)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client of the served pair."""
+    with server.client() as connected:
+        yield connected

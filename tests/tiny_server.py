@@ -1,0 +1,117 @@
+"""The bundled server on a real loopback socket, in a thread of the test's own process."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+
+from halospec_server.__main__ import chat_template, describe
+from halospec_server.app import ServerSettings, create_app
+from halospec_server.chat_template import ChatTemplate
+from halospec_server.engine import Engine
+from halospec_server.models import ModelFiles
+from tiny_engines import PATIENCE_S
+
+DRAFT_LENGTH = 3
+"""Of requests that give none."""
+
+
+COMPLETIONS = "/v1/chat/completions"
+
+
+def chat(content: str = "ka ti mo", **fields: Any) -> dict[str, Any]:
+    """Return the body of a greedy request for 24 tokens; fields given replace or extend it."""
+    defaults = {"temperature": 0, "max_tokens": 24, "ignore_eos": True}
+    return {"messages": [{"role": "user", "content": content}], **defaults, **fields}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A streamed reply as it came: the events' data, in order."""
+
+    data: tuple[str, ...]
+
+    @property
+    def chunks(self) -> list[dict[str, Any]]:
+        """The events but for the mark at the end."""
+        return [json.loads(data) for data in self.data if data != "[DONE]"]
+
+    @property
+    def contents(self) -> list[str]:
+        """The pieces of text."""
+        deltas = [choice["delta"] for chunk in self.chunks for choice in chunk.get("choices", ())]
+        return [delta["content"] for delta in deltas if delta.get("content")]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.contents)
+
+
+def stream(client: httpx.Client, body: dict[str, Any]) -> Stream:
+    """Ask for a reply as a stream and read it to its end."""
+    with client.stream("POST", COMPLETIONS, json={**body, "stream": True}) as response:
+        assert response.status_code == 200, response.read()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        return Stream(tuple(line.removeprefix("data: ") for line in response.iter_lines() if line))
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server, and what only somebody in its process can see."""
+
+    url: str
+    engine: Engine
+    _uvicorn: uvicorn.Server
+
+    @property
+    def requests(self) -> int:
+        """Requests that are being answered or wait for it."""
+        return len(self._uvicorn.server_state.tasks)
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Return a client of this server."""
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S, **options)
+
+
+@contextmanager
+def serving(
+    engine: Engine, settings: ServerSettings | None = None, template: ChatTemplate | None = None
+) -> Iterator[RunningServer]:
+    """Serve an engine on a free port; engine and port are given back at the end."""
+    template = template or chat_template(engine.target.model)
+    settings = settings or ServerSettings(draft_length=DRAFT_LENGTH)
+    files = ModelFiles(engine.target.model.path, None, "tiny")
+    card = describe(engine, files, threads=1, draft_length=settings.draft_length)
+    app = create_app(engine, template, card, settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    # With its protocol named, asyncio turns Nagle's algorithm off, as it does for a server that binds by itself.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            eventually(lambda: server.started or not thread.is_alive())
+            assert server.started, "the server did not start; its log says why"
+            yield RunningServer(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, server)
+        finally:
+            server.should_exit = True
+            thread.join()
+            engine.close()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something that must happen in the end."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not so after {PATIENCE_S:g} s"
+        time.sleep(0.005)
