@@ -19,7 +19,7 @@ from halospec.charts.fixed_mean_latency import FIXED_MEAN_LATENCY
 from halospec.charts.fixed_p95_latency import FIXED_P95_LATENCY
 from halospec.charts.latency_by_phase import LATENCY_BY_PHASE
 from halospec.charts.score_by_mode import SCORE_BY_MODE
-from halospec.charts.style import DPI, head_and_foot, look
+from halospec.charts.style import DPI, drawing_rules, head_and_foot
 from halospec.charts.tpot_by_mode import TPOT_BY_MODE
 from halospec.records.classic_csv import ClassicRow
 from halospec.records.schema import RequestRecord
@@ -91,7 +91,7 @@ def draw_charts(
     paths: list[Path] = []
     skipped: list[SkippedChart] = []
     for name in chosen:
-        with look():
+        with drawing_rules():
             try:
                 figure = _figure(CHARTS[name], observations, subtitle)
             except NothingToDraw as nothing:
@@ -107,7 +107,7 @@ def draw_charts(
 def _figure(chart: Chart, observations: Observations, subtitle: str) -> Figure:
     picture = chart.draw(observations)
     FigureCanvasAgg(picture.figure)
-    head_and_foot(picture.figure, chart.title, subtitle, picture.notes)
+    head_and_foot(picture, chart.title, subtitle)
     return picture.figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from matplotlib.axes import Axes
@@ -19,7 +20,6 @@ from halospec.charts.style import (
     canvas,
     failure_marker,
     left_out,
-    legend,
     load_patch,
     phase_markers,
     phases_seen,
@@ -53,46 +53,49 @@ def by_step(
     figure, panels = canvas(len(drawn), HEIGHT_IN if len(drawn) == 1 else 1.7 * len(drawn) + 0.6)
     for axes, (mode, seen) in zip(panels, drawn.items(), strict=True):
         _panel(axes, seen, quantity, drawstyle)
-        axes.set_title(printable(mode, limit=60))
+        axes.set_title(printable(mode, limit=60), loc="left")
         axes.set_ylabel(label)
     panels[-1].set_xlabel("step (measured request of the trial)")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=20))
 
     phases = phases_seen(shown)
-    handles = [
+    legend = (
         *phase_markers(phases),
         *([load_patch()] if Phase.LOAD in phases else []),
         *([] if all(one.success for one in shown) else [failure_marker()]),
-    ]
-    legend(figure, handles)
-    return Picture(figure, left_out((mode for mode in adaptive if mode not in drawn), absent))
+    )
+    return Picture(figure, legend, left_out((mode for mode in adaptive if mode not in drawn), absent))
 
 
 def _panel(axes: Axes, seen: Observations, quantity: Quantity, drawstyle: str) -> None:
     for first, last in _load_windows(seen):
         axes.axvspan(first - 0.5, last + 0.5, color=LOAD_SHADE, linewidth=0, zorder=0)
-    for trial in by_block(seen).values():
-        points = [(one, value) for one in trial if (value := quantity(one)) is not None]
+    trials = by_block(seen)
+    for trial in trials.values():
+        values = [quantity(one) for one in trial]
         axes.plot(
-            [one.step for one, _ in points],
-            [value for _, value in points],
+            [one.step for one in trial],
+            # NaN interrupts the line: there is nothing to see between the steps around a failure.
+            [math.nan if value is None else value for value in values],
             color=INK,
             alpha=0.45,
             linewidth=0.8,
             drawstyle=drawstyle,
             zorder=2,
         )
-        for one, value in points:
+        for one, value in zip(trial, values, strict=True):
+            if value is None:
+                continue
             look = PHASE_LOOK[one.phase]
             axes.plot(
                 one.step, value, marker=look.marker, color=look.color, markeredgecolor=INK, markeredgewidth=0.4,
-                markersize=5.5, linestyle="", zorder=3,
+                markersize=5.5 if len(trials) == 1 else 3.8, linestyle="", zorder=3,
             )  # fmt: skip
-    failed = sorted({one.step for one in seen if not one.success})
-    axes.plot(
-        failed, [0] * len(failed), marker="x", color=INK, markersize=6, linestyle="", clip_on=False, zorder=4,
-        transform=axes.get_xaxis_transform(),
-    )  # fmt: skip
+    for step in sorted({one.step for one in seen if not one.success}):
+        axes.plot(
+            step, 0, marker="x", color=INK, markersize=6, linestyle="", clip_on=False, zorder=4,
+            transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
     steps = [one.step for one in seen]
     axes.set_xlim(min(steps) - 0.7, max(steps) + 0.7)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from halospec.analysis.observation import Observations
@@ -16,9 +17,10 @@ class NothingToDraw(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure without its heading, and remarks to stand below it."""
+    """A figure's panels, the legend that stands above them and the remarks below them."""
 
     figure: Figure
+    legend: tuple[Artist, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -12,7 +12,6 @@ from halospec.charts.style import (
     PALE,
     PHASE_LOOK,
     canvas,
-    legend,
     modes_with_successes,
     phase_markers,
     phases_seen,
@@ -54,22 +53,23 @@ def fixed_bars(
                 [center + offset for offset in spread_out(len(points), 0.7 * slot)], points, marker=look.marker,
                 color=look.color, markeredgecolor=INK, markeredgewidth=0.3, markersize=3.2, linestyle="", zorder=3,
             )  # fmt: skip
+        # At the foot of the bar: on top the number would stand beside other values.
         axes.annotate(
             f"{height:.0f}\n{caption(len(values))}",
-            (place, max(values)),
-            xytext=(0, 5),
+            (place, 0),
+            xytext=(0, 3),
             textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize=6.5,
             linespacing=1.15,
             color=INK,
+            zorder=4,
         )
     axes.set_xticks(range(len(good)), [str(fixed_length(mode)) for mode in good])
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(good) - 0.4)
     axes.set_xlabel("fixed draft length k")
     axes.set_ylabel(label)
-    axes.set_ylim(0, 1.18 * axes.get_ylim()[1])
-    legend(figure, phase_markers(phases))
-    return Picture(figure, notes)
+    axes.set_ylim(bottom=0)
+    return Picture(figure, tuple(phase_markers(phases)), notes)

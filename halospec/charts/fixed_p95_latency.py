@@ -31,7 +31,7 @@ def _p95(values: Sequence[float]) -> float:
 
 
 def _caption(n: int) -> str:
-    return f"max of {n}" if n < P95_IS_MAXIMUM_BELOW else f"n = {n}"
+    return f"max\nof {n}" if n < P95_IS_MAXIMUM_BELOW else f"n = {n}"
 
 
 FIXED_P95_LATENCY = Chart("fixed_p95_latency", "p95 end-to-end latency of fixed draft lengths", draw)

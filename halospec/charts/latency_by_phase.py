@@ -13,7 +13,6 @@ from halospec.charts.style import (
     PHASE_LOOK,
     canvas,
     failure_marker,
-    legend,
     modes_with_successes,
     name_modes,
     phase_markers,
@@ -48,10 +47,11 @@ def draw(observations: Observations) -> Picture:
     name_modes(axes, list(good))
     axes.set_ylabel("latency (ms)")
     axes.set_ylim(bottom=0)
-    failures = [failure_marker()] if any(not one.success for one in observations) else []
-    legend(figure, [*phase_markers(phases), *failures])
-    explained = f"Bar: median. Box: quartiles, drawn from {BOX_FROM} requests on. Every point is one request."
-    return Picture(figure, (explained, *notes))
+    failures = () if all(one.success for one in observations) else (failure_marker(),)
+    explained = (
+        f"Bar: median. Box: quartiles, drawn from {BOX_FROM} requests on. Every point is one successful request."
+    )
+    return Picture(figure, (*phase_markers(phases), *failures), (explained, *notes))
 
 
 def _column(axes: Axes, center: float, width: float, phase: Phase, seen: Observations) -> None:
@@ -62,7 +62,7 @@ def _column(axes: Axes, center: float, width: float, phase: Phase, seen: Observa
     left, right = center - 0.42 * width, center + 0.42 * width
     if len(values) >= BOX_FROM:
         low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-        axes.fill_between([left, right], low, high, color=look.color, alpha=0.22, linewidth=0, zorder=1)
+        axes.fill_between([left, right], low, high, color=look.color, alpha=0.35, linewidth=0, zorder=1)
     axes.plot([left, right], [statistics.median(values)] * 2, color=INK, linewidth=1.3, zorder=2)
     axes.plot(
         [center + offset for offset in spread_out(len(values), 0.55 * width)], values, marker=look.marker,

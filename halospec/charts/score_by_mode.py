@@ -13,7 +13,6 @@ from halospec.charts.style import (
     ORANGE,
     SKY,
     canvas,
-    legend,
     modes_with_successes,
     name_modes,
     phases_seen,
@@ -52,12 +51,12 @@ def draw(observations: Observations) -> Picture:
     name_modes(axes, list(good))
     axes.set_ylabel("score (ms)")
     axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
-    legend(
-        figure,
-        [Patch(facecolor=c, hatch=h, edgecolor=INK, linewidth=0.5, label=name) for name, (c, h) in looks.items()],
+    legend = tuple(
+        Patch(facecolor=color, hatch=hatch, edgecolor=INK, linewidth=0.5, label=name)
+        for name, (color, hatch) in looks.items()
     )
     explained = "Lower is better, but a lower score is not by itself evidence of a difference. Successes of all phases."
-    return Picture(figure, (explained, *_unequal_phases(observations), *notes))
+    return Picture(figure, legend, (explained, *_unequal_phases(observations), *notes))
 
 
 def _unequal_phases(observations: Observations) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -23,7 +22,7 @@ from matplotlib.patches import Patch
 
 from halospec.analysis.observation import Observations, by_mode, successes
 from halospec.analysis.printable import printable
-from halospec.charts.chart import NothingToDraw
+from halospec.charts.chart import NothingToDraw, Picture
 from halospec.records.schema import MEASURED_PHASES, Phase
 
 WIDTH_IN = 6.5
@@ -69,7 +68,7 @@ _RC = MappingProxyType(
         "font.family": "DejaVu Sans",
         "font.size": 8,
         "axes.titlesize": 8,
-        "axes.titlelocation": "left",
+        "axes.titlecolor": INK,
         "axes.labelsize": 8,
         "axes.edgecolor": FAINT_INK,
         "axes.linewidth": 0.6,
@@ -95,14 +94,16 @@ _RC = MappingProxyType(
     }
 )
 
-_TITLE_IN = 0.26
-_LINE_IN = 0.155
+_MARGIN_IN = 0.08
+_TITLE_IN = 0.23
+_LINE_IN = 0.15
 _LEGEND_IN = 0.24
-_MARGIN_IN = 0.06
-_TEXT_COLUMNS = 118
+_GAP_IN = 0.08
+_SUBTITLE_COLUMNS = 104
+_NOTE_COLUMNS = 122
 
 
-def look() -> AbstractContextManager[None]:
+def drawing_rules() -> AbstractContextManager[None]:
     """Return the context in which a chart is both drawn and saved."""
     parameters: Any = dict(_RC)  # newer matplotlib stubs want literal keys, older ones do not know them
     return mpl.rc_context(parameters)
@@ -115,30 +116,38 @@ def canvas(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple[Figure, list[Ax
     return figure, list(grid[:, 0])
 
 
-def head_and_foot(figure: Figure, title: str, subtitle: str, notes: Sequence[str]) -> None:
-    """Put the title and what was measured above the panels and the notes below; the figure grows for them."""
-    above = _wrapped([subtitle] if subtitle else [])
-    below = _wrapped(notes)
+def head_and_foot(picture: Picture, title: str, subtitle: str) -> None:
+    """Write title, subtitle and legend above the panels and the notes below; the figure grows for them."""
+    figure = picture.figure
+    above = textwrap.wrap(printable(subtitle), _SUBTITLE_COLUMNS)
+    below = [line for note in picture.notes for line in textwrap.wrap(printable(note), _NOTE_COLUMNS)]
     legend_top_in = _MARGIN_IN + _TITLE_IN + _LINE_IN * len(above)
-    head_in = legend_top_in + (_LEGEND_IN if figure.legends else 0.0)
-    foot_in = _MARGIN_IN + _LINE_IN * len(below)
+    head_in = legend_top_in + _LEGEND_IN
     body_in = figure.get_figheight()
+    foot_in = _GAP_IN + _LINE_IN * len(below) + _MARGIN_IN
     height_in = head_in + body_in + foot_in
     figure.set_figheight(height_in)
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=(0, foot_in / height_in, 1, body_in / height_in))
+        left = _MARGIN_IN / 2 / WIDTH_IN
+        engine.set(rect=(left, foot_in / height_in, 1 - left, body_in / height_in))
 
     def write(lines: Iterable[str], top_in: float, **text: Any) -> None:
         for number, line in enumerate(lines):
             y = 1 - (top_in + number * _LINE_IN) / height_in
             figure.text(_MARGIN_IN / WIDTH_IN, y, line, ha="left", va="top", **text)
 
-    for key in figure.legends:
-        key.set_bbox_to_anchor((_MARGIN_IN / WIDTH_IN, 1 - legend_top_in / height_in), transform=figure.transFigure)
     write([printable(title)], _MARGIN_IN, fontsize=10, fontweight="bold", color=INK)
-    write(above, _MARGIN_IN + _TITLE_IN - 0.04, fontsize=7.5, color=FAINT_INK)
-    write(below, head_in + body_in, fontsize=7, color=FAINT_INK)
+    write(above, _MARGIN_IN + _TITLE_IN, fontsize=7.5, color=FAINT_INK)
+    write(below, head_in + body_in + _GAP_IN, fontsize=7, color=FAINT_INK)
+    figure.legend(
+        handles=list(picture.legend),
+        loc="upper left",
+        bbox_to_anchor=(_MARGIN_IN / WIDTH_IN, 1 - legend_top_in / height_in),
+        ncols=len(picture.legend),
+        borderaxespad=0,
+        borderpad=0.5,
+    )
 
 
 def name_modes(axes: Axes, modes: Sequence[str]) -> None:
@@ -146,7 +155,7 @@ def name_modes(axes: Axes, modes: Sequence[str]) -> None:
     labels = [printable(mode, limit=18) for mode in modes]
     crowded = max(map(len, labels)) * len(labels) > 90
     axes.set_xticks(range(len(labels)), labels, rotation=30 if crowded else 0, ha="right" if crowded else "center")
-    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="x", length=0, pad=6)
     axes.set_xlim(-0.6, len(labels) - 0.4)
 
 
@@ -161,6 +170,12 @@ def phase_markers(phases: Iterable[Phase]) -> list[Line2D]:
     ]  # fmt: skip
 
 
+def phase_patch(phase: Phase) -> Patch:
+    """Return the legend entry for bars of a phase."""
+    look = PHASE_LOOK[phase]
+    return Patch(facecolor=look.color, hatch=look.hatch, edgecolor=INK, linewidth=0.5, label=phase.value)
+
+
 def failure_marker() -> Line2D:
     """Return the legend entry for failed requests."""
     return Line2D([], [], linestyle="", marker="x", color=INK, markersize=5, label="failed")
@@ -169,11 +184,6 @@ def failure_marker() -> Line2D:
 def load_patch() -> Patch:
     """Return the legend entry for the shaded load window."""
     return Patch(facecolor=LOAD_SHADE, edgecolor="none", label="load window")
-
-
-def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Give all panels one legend; `head_and_foot` puts it above them."""
-    figure.legend(handles=list(handles), loc="upper left", ncols=len(handles), borderaxespad=0, borderpad=0)
 
 
 def phases_seen(observations: Observations) -> list[Phase]:
@@ -206,7 +216,3 @@ def spread_out(count: int, width: float) -> list[float]:
     """Return offsets that keep ``count`` points of one column apart, the same every time."""
     golden = 0.618033988749895
     return [((number * golden) % 1 - 0.5) * width for number in range(count)]
-
-
-def _wrapped(texts: Sequence[str]) -> list[str]:
-    return [line for text in texts for line in textwrap.wrap(printable(text), _TEXT_COLUMNS)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from matplotlib.patches import Patch
-
 from halospec.analysis.modes import NO_SPECULATION
 from halospec.analysis.observation import Observations, by_mode, in_phase, successes
 from halospec.analysis.statistics import tpot_ms
 from halospec.charts.chart import Chart, NothingToDraw, Picture
-from halospec.charts.style import INK, PHASE_LOOK, canvas, left_out, legend, name_modes, phases_seen
+from halospec.charts.style import INK, PHASE_LOOK, canvas, left_out, name_modes, phase_patch, phases_seen
 
 _GROUP_WIDTH = 0.8
 
@@ -39,26 +37,15 @@ def draw(observations: Observations) -> Picture:
         )  # fmt: skip
         plain = tpot_ms(in_phase(shown.get(NO_SPECULATION, ()), phase))
         if plain is not None:
-            axes.axhline(plain, color=look.color, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            # Shifted dashes, so that lines at the same height are both seen.
+            axes.axhline(plain, color=look.color, linewidth=0.9, linestyle=(3.5 * number, (3.5, 7)), zorder=1)
     name_modes(axes, list(shown))
     axes.set_ylabel("TPOT (ms per token)")
-    legend(
-        figure,
-        [
-            Patch(
-                facecolor=PHASE_LOOK[phase].color,
-                hatch=PHASE_LOOK[phase].hatch,
-                edgecolor=INK,
-                linewidth=0.5,
-                label=phase.value,
-            )
-            for phase in phases
-        ],
-    )
-    explained = "TPOT: sum of (end - first token) / sum of (tokens - 1) over the successful requests; lower is better."
+    legend = tuple(phase_patch(phase) for phase in phases)
+    explained = "TPOT: sum of (end - first token) / sum of (tokens - 1), successful requests."
     reference = (f"Dashed: {NO_SPECULATION}, plain decoding.",) if NO_SPECULATION in shown else ()
     missing = left_out((mode for mode in everything if mode not in shown), "time per token not known")
-    return Picture(figure, (" ".join((explained, *reference)), *missing))
+    return Picture(figure, legend, (" ".join((explained, *reference)), *missing))
 
 
 TPOT_BY_MODE = Chart("tpot_by_mode", "Time per output token by mode and phase", draw)
