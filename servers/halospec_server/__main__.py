@@ -148,7 +148,7 @@ def serve(
         sys.exit(f"halospec serve: {error}")
     card = describe(engine, files, threads=threads, draft_length=draft_length)
     draft_name = card.meta.draft.file if card.meta.draft else engine.drafter_name
-    _log.info("%s drafted by %s, %d threads, context %d", files.target.name, draft_name, threads, ctx_size)
+    _log.info("%s drafted by %s, %d threads, context %d", files.target.name, draft_name, threads, card.meta.ctx_size)
     settings = ServerSettings(
         draft_length=draft_length, api_key=api_key, max_queue=max_queue, max_body_bytes=max_body_bytes
     )

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 
 from halospec_server.completion import Report, complete
 from halospec_server.engine import Engine, Generation
-from halospec_server.llama import LlamaError
 
 _log = logging.getLogger("halospec_server.worker")
 
@@ -126,7 +125,7 @@ class DecodeWorker:
     def _run(self) -> None:
         try:
             self._engine.warm_up()
-        except LlamaError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, start() waits for it and raises it
             self._warm.set_exception(error)
             return
         self._warm.set_result(None)

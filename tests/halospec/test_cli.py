@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 
 import halospec
 from halospec.cli import app
-from halospec.records.schema import Phase, RequestRecord
 from halospec.records.store import RecordJournal, RunFiles
 
 
@@ -16,28 +15,20 @@ def invoke():
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def record(step: int) -> RequestRecord:
-    return RequestRecord(
-        mode="fixed_0",
-        phase=Phase.STEADY,
-        step=step,
-        global_step=step,
-        block=1,
-        prompt_id="p",
-        draft_length=0,
-        success=True,
-        latency_ms=100.0 * step,
-        completion_tokens=5,
-        started_ns=0,
-        ended_ns=1,
-    )
-
-
 @pytest.fixture
-def finished_run(tmp_path):
+def finished_run(tmp_path, make_record):
     with RecordJournal(RunFiles(tmp_path).records) as journal:
-        journal.append(record(1))
-        journal.append(record(2))
+        for step in (1, 2):
+            journal.append(
+                make_record(
+                    mode="fixed_0",
+                    draft_length=0,
+                    step=step,
+                    global_step=step,
+                    latency_ms=100.0 * step,
+                    completion_tokens=5,
+                )
+            )
     return tmp_path
 
 

@@ -9,36 +9,18 @@ import pandas as pd
 import pytest
 
 from halospec.execution import conclude
-from halospec.records.schema import Phase, RequestRecord
 from halospec.records.store import RecordJournal, RunFiles, StoreError
 
-
-def record(step: int, *, success: bool = True) -> RequestRecord:
-    started_ns = step * 10**9
-    return RequestRecord(
-        mode="fixed_2",
-        phase=Phase.STEADY,
-        step=step,
-        global_step=step,
-        block=1,
-        prompt_id="p",
-        draft_length=2,
-        success=success,
-        error=None if success else "The server said no.",
-        latency_ms=100.0,
-        completion_tokens=11 if success else None,
-        started_ns=started_ns,
-        first_token_ns=started_ns + 20 * 10**6 if success else None,
-        ended_ns=started_ns + 100 * 10**6,
-    )
+MS = 10**6
+FAILED = {"success": False, "error": "The server said no.", "completion_tokens": None}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFiles:
+def run(tmp_path: Path, make_record) -> RunFiles:
     files = RunFiles(tmp_path / "run")
     with RecordJournal(files.records) as journal:
-        journal.append(record(1))
-        journal.append(record(2, success=False))
+        journal.append(make_record(completion_tokens=11, first_token_ns=20 * MS, ended_ns=100 * MS))
+        journal.append(make_record(step=2, global_step=2, **FAILED))
     return files
 
 
@@ -57,10 +39,10 @@ def test_concluding_again_gives_the_same_summary(run):
     assert conclude(run.directory).summary == conclude(run.directory).summary
 
 
-def test_a_run_without_a_success_is_still_concluded(tmp_path):
+def test_a_run_without_a_success_is_still_concluded(tmp_path, make_record):
     files = RunFiles(tmp_path)
     with RecordJournal(files.records) as journal:
-        journal.append(record(1, success=False))
+        journal.append(make_record(**FAILED))
     conclusion = conclude(tmp_path)
     assert not conclusion.any_success
     assert files.parquet.exists()

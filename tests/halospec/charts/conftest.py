@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -10,28 +9,10 @@ MS = 1_000_000
 
 
 @pytest.fixture
-def make_record() -> MakeRecord:
+def make_record(make_record: MakeRecord) -> MakeRecord:
     """A valid streamed record; each test names only the fields it is about."""
-
-    def make(**fields: Any) -> RequestRecord:
-        defaults: dict[str, Any] = {
-            "mode": "fixed_2",
-            "phase": Phase.STEADY,
-            "step": 1,
-            "global_step": 1,
-            "block": 1,
-            "prompt_id": "p1",
-            "draft_length": 2,
-            "success": True,
-            "latency_ms": 100.0,
-            "completion_tokens": 11,
-            "started_ns": 0,
-            "first_token_ns": 10 * MS,
-            "ended_ns": 110 * MS,
-        }
-        return RequestRecord(**(defaults | fields))
-
-    return make
+    streamed = {"completion_tokens": 11, "first_token_ns": 10 * MS, "ended_ns": 110 * MS}
+    return lambda **fields: make_record(**(streamed | fields))
 
 
 @pytest.fixture

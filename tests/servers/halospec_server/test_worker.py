@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 
 import pytest
 
 from halospec_server.completion import Report
 from halospec_server.engine import Engine, Generation
+from halospec_server.llama import Context, LlamaError, Logits, Outputs
 from halospec_server.worker import DecodeWorker, GenerationFailed, Job, QueueFull
 from tiny_engines import greedy, prompt_of
 
@@ -63,6 +66,37 @@ async def test_a_fault_is_told_and_the_thread_goes_on(model_engine: Engine) -> N
         await _all_events(faulty)
     assert isinstance((await _all_events(sound))[-1], Report)
     await asyncio.to_thread(worker.stop)
+
+
+async def test_only_the_decode_thread_ever_decodes_warming_up_included(
+    model_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, threads = Context.decode, set()
+
+    def watched(context: Context, tokens: Sequence[int], outputs: Outputs) -> Logits | None:
+        threads.add(threading.current_thread().name)
+        return decode(context, tokens, outputs)
+
+    monkeypatch.setattr(Context, "decode", watched)
+    worker = DecodeWorker(model_engine, max_queue=8)
+    worker.start()
+    assert threads == {"decode"}, "it is warm when start returns"
+    job = Job(greedy(prompt_of("ka"), 3, 2), ())
+    worker.submit(job)
+    await _all_events(job)
+    await asyncio.to_thread(worker.stop)
+    assert threads == {"decode"}
+
+
+async def test_models_that_cannot_decode_are_said_at_the_start(
+    model_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_context: Context, _tokens: Sequence[int], _outputs: Outputs) -> None:
+        raise LlamaError("llama_decode failed")
+
+    monkeypatch.setattr(Context, "decode", broken)
+    with pytest.raises(LlamaError, match="llama_decode failed"):
+        DecodeWorker(model_engine, max_queue=8).start()
 
 
 async def test_a_job_cancelled_while_it_waits_costs_nothing(model_engine: Engine) -> None:

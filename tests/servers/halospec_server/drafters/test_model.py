@@ -59,6 +59,7 @@ def test_a_greedy_draft_is_a_point_mass_and_a_sampled_one_says_what_it_was_drawn
     for token, q in zip(sampled.tokens, sampled.distributions, strict=True):
         assert q[token] > 0
         assert q.sum() == pytest.approx(1.0)
+        assert np.count_nonzero(q) < N_VOCAB / 2, "the nucleus holds for the draft as for the target"
 
 
 def test_banned_tokens_are_not_proposed(drafter: ModelDrafter) -> None:
