@@ -23,10 +23,10 @@ help: ## list these targets
 demo: $(SERVER) ## measure the bundled server on a real model, into runs/demo/
 	$(BIN)/halospec demo
 
-test: $(DEV) ## run the test suite (PYTEST_ARGS=… goes to pytest)
-	$(BIN)/python -m pytest -m "not e2e and not compose" $(PYTEST_ARGS)
+test: $(DEV) ## run the test suite, all but the demo and the containers (PYTEST_ARGS=… goes to pytest)
+	$(BIN)/python -m pytest -m "not demo and not compose" $(PYTEST_ARGS)
 
-e2e: $(DEV) ## run the end-to-end tests; a skipped one counts as failed
+e2e: $(DEV) ## run the end-to-end tests, the demo among them; a skipped one counts as failed
 	$(BIN)/python -m pytest -m "e2e and not compose" --junit-xml=$(E2E_REPORT) tests/e2e $(PYTEST_ARGS)
 	@$(fail-on-skips)
 

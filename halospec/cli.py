@@ -23,12 +23,11 @@ from halospec.analysis.tables import WIDTH, several_runs_note, summary_tables
 from halospec.charts import CHARTS, DrawnCharts, draw_charts
 from halospec.config import DEFAULT_MODES, Preset, RunSettings, debug_json_wanted
 from halospec.contention.cpu import available_cores
-from halospec.controllers.modes import UnknownMode
 from halospec.demo import plain_draft_sentence, run_demo
 from halospec.endpoints.preflight import PreflightError
 from halospec.execution import Conclusion, execute, show_summary, temperature_of, title_of
-from halospec.experiment.phases import DEFAULT_PHASES, PhasePlanError
-from halospec.records.classic_csv import read_classic_csv, write_classic_csv
+from halospec.experiment.phases import DEFAULT_PHASES
+from halospec.records.classic_csv import looks_like_classic_csv, read_classic_csv, write_classic_csv
 from halospec.records.manifest import Status, read_manifest
 from halospec.records.store import RunFiles, StoreError, read_records
 from halospec.server_process import ServerProcessError, require_server_package, server_command
@@ -37,6 +36,15 @@ from halospec.workloads.prompts import PromptFileError
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+_OPTIONS = {
+    "timeout_s": "timeout",
+    "start_step": "load-start",
+    "seconds": "load-seconds",
+    "workers": "load-workers",
+    "percent": "load-percent",
+}
+"""Settings that are called otherwise on the command line."""
 
 app = typer.Typer(
     name="halospec",
@@ -114,8 +122,7 @@ def run(
     max_failures: Annotated[int, typer.Option(help="Failures in a row that end the run.", min=1)] = 20,
 ) -> None:
     """Measure a running server: every mode through the same phases, into a directory."""
-    console = _progress_console()
-    with _one_sentence():
+    with _usage():
         settings = RunSettings.model_validate(
             {
                 "url": url,
@@ -143,7 +150,10 @@ def run(
                 },
             }
         )
-        conclusion = execute(settings, console)
+        plan = settings.plan()
+        cpu_load = settings.cpu_load()
+    with _one_sentence(settings.out):
+        conclusion = execute(settings, plan, cpu_load, _progress_console())
     _show(conclusion)
     _exit_as(conclusion)
 
@@ -153,7 +163,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Directory of the run; an earlier one is moved aside.")] = Path("runs/demo"),
 ) -> None:
     """Measure the embedded model on the bundled server, with load: everything set up by itself."""
-    with _one_sentence():
+    with _one_sentence(out):
         result = run_demo(out, _progress_console())
     _show(result.conclusion, plain_draft_sentence(result.plain_draft_tpot_ms))
     _exit_as(result.conclusion)
@@ -179,10 +189,10 @@ def summarize_path(
 ) -> None:
     """Print a run's tables."""
     with _one_sentence():
-        if path.is_file() and path.suffix == ".csv":
+        if looks_like_classic_csv(path):
             _summarize_csv(path)
             return
-        manifest = read_manifest(RunFiles(path).manifest)
+        manifest = read_manifest(RunFiles(path if path.is_dir() else path.parent).manifest)
         journal = read_records(path)
         summary = summarize(journal.records, temperature=temperature_of(manifest), torn=journal.torn)
     for part in summary_tables(summary, title=title_of(manifest)):
@@ -195,7 +205,7 @@ def plot(
     chart: Annotated[list[str] | None, typer.Option(help=f"Only this one (repeatable): {', '.join(CHARTS)}.")] = None,
 ) -> None:
     """Draw a run's charts, PNG and SVG, into its charts folder."""
-    with _one_sentence():
+    with _one_sentence(), _usage():
         files = RunFiles(directory)
         records = read_records(directory).records
         drawn = draw_charts(records, title_of(read_manifest(files.manifest)), files.charts, chart or None)
@@ -266,23 +276,35 @@ def _exit_as(conclusion: Conclusion) -> None:
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
+def _one_sentence(out: Path | None = None) -> Iterator[None]:
     """Turn what can go wrong outside this program into one sentence and an exit code."""
+    try:
+        yield
+    except (PreflightError, StoreError, ServerProcessError) as error:
+        _fail(str(error), EXIT_FAILED)
+    except OSError as error:
+        _fail(f"{error.filename or 'The system'}: {error.strerror or error}.", EXIT_FAILED)
+    except KeyboardInterrupt:
+        if out is None or not RunFiles(out).records.exists():
+            _fail("Interrupted before anything was measured.", EXIT_INTERRUPTED)
+        _fail(
+            f"Interrupted. The records in {out} are kept; `halospec summarize` and `halospec plot` read them.",
+            EXIT_INTERRUPTED,
+        )
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Turn an option that makes no sense into one sentence."""
     try:
         yield
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        option = "-".join(str(part) for part in problem["loc"]).replace("_", "-").removesuffix("-s")
+        option = _OPTIONS.get(str(problem["loc"][-1]), str(problem["loc"][-1])) if problem["loc"] else ""
         message = str(problem["msg"]).removeprefix("Value error, ").removesuffix(".")
-        _fail(f"--{option}: {message}." if option else f"{message}.", EXIT_USAGE)
-    except (PhasePlanError, UnknownMode, PromptFileError) as error:
+        _fail(f"--{option.replace('_', '-')}: {message}." if option else f"{message}.", EXIT_USAGE)
+    except (ValueError, PromptFileError) as error:
         _fail(str(error), EXIT_USAGE)
-    except (PreflightError, StoreError, ServerProcessError) as error:
-        _fail(str(error), EXIT_FAILED)
-    except ValueError as error:
-        _fail(str(error), EXIT_USAGE)
-    except KeyboardInterrupt:
-        _fail("Interrupted before anything was measured.", EXIT_INTERRUPTED)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -295,8 +317,9 @@ def _print(text: str) -> None:
 
 
 def _output_console() -> Console:
-    """Tables: as wide as the terminal, or as they need where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    """Tables are never cut: on a narrower terminal their lines wrap."""
+    console = Console()
+    return Console(width=max(console.width, WIDTH)) if console.is_terminal else Console(width=WIDTH)
 
 
 def _progress_console() -> Console:

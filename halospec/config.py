@@ -99,6 +99,12 @@ class RunSettings(BaseModel):
                 raise ValueError(f"--preset {self.preset} decides what {option} would; leave out one of them")
         return self
 
+    @model_validator(mode="after")
+    def _load_options_need_load(self) -> Self:
+        if not self.load_wanted and self.load.model_copy(update={"enabled": None}) != LoadSettings():
+            raise ValueError("--load-start, --load-seconds, --load-workers and --load-percent need --load")
+        return self
+
     @property
     def load_wanted(self) -> bool:
         """Whether the injector is to run."""

@@ -12,6 +12,7 @@ from halospec.analysis.observation import measured
 from halospec.analysis.statistics import tpot_ms
 from halospec.config import LoadSettings, RunSettings
 from halospec.execution import Conclusion, execute
+from halospec.records.manifest import Status
 from halospec.records.store import RunFiles, StoreError, read_records
 from halospec.server_process import bundled_server
 
@@ -47,11 +48,13 @@ def run_demo(out: Path, console: Console) -> DemoResult:
     _move_aside(out)
     console.print("Starting the bundled server (the first time it fetches and makes its model files) …")
     with bundled_server([], out / "server.log") as url:
-        conclusion = execute(_settings(url, out), console)
+        conclusion = _measure(_settings(url, out), console)
+    if conclusion.status is not Status.COMPLETE:
+        return DemoResult(conclusion, None)
     console.print("Measuring plain decoding of the draft's own Q4_1 file, for comparison …")
     reference = out / REFERENCE_DIRECTORY
     with bundled_server(["--target", REFERENCE_TARGET, "--draft", "none"], out / "server.log") as url:
-        execute(_reference_settings(url, reference), console)
+        _measure(_reference_settings(url, reference), console)
     plain = tpot_ms(measured(read_records(reference).records))
     return DemoResult(conclusion, plain)
 
@@ -64,6 +67,10 @@ def plain_draft_sentence(tpot: float | None) -> str:
         f"Plain Q4_1 decoding (the draft's file alone, no speculation, no load): {tpot:.1f} ms per token. The demo's "
         "F32 target holds the same weights in a slower format: it is there to study the draft length, not to be served."
     )
+
+
+def _measure(settings: RunSettings, console: Console) -> Conclusion:
+    return execute(settings, settings.plan(), settings.cpu_load(), console)
 
 
 def _settings(url: str, out: Path) -> RunSettings:

@@ -12,7 +12,9 @@ from halospec.analysis.summary import Summary, summarize_journal, write_summary
 from halospec.analysis.tables import summary_tables
 from halospec.charts import DrawnCharts, draw_charts
 from halospec.config import RunSettings
+from halospec.contention.cpu import CpuLoadSettings
 from halospec.contention.protocol import ContentionError
+from halospec.experiment.plan import Plan
 from halospec.experiment.runner import ServerGone
 from halospec.experiment.session import run_session
 from halospec.progress import RunProgress
@@ -40,7 +42,7 @@ class Conclusion:
         return any(mode.successes for mode in self.summary.modes)
 
 
-def execute(settings: RunSettings, console: Console) -> Conclusion:
+def execute(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, console: Console) -> Conclusion:
     """Run a session with progress on ``console`` and conclude what was measured, however it ended.
 
     A run that was interrupted or had to stop is concluded like any other; its manifest says what happened.
@@ -54,13 +56,13 @@ def execute(settings: RunSettings, console: Console) -> Conclusion:
     KeyboardInterrupt
         If it was interrupted before there was anything to conclude.
     """
-    plan = settings.plan()
     with RunProgress(plan, console) as progress:
         try:
-            anyio.run(run_session, settings, plan, progress)
+            anyio.run(run_session, settings, plan, cpu_load, progress)
         except KeyboardInterrupt:
             if not RunFiles(settings.out).records.exists():
                 raise
+            console.print("Interrupted; concluding what was measured …", markup=False, highlight=False)
         except (ServerGone, ContentionError) as reason:
             console.print(str(reason), style="bold", markup=False, highlight=False)
     return conclude(settings.out)

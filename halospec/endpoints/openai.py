@@ -168,6 +168,7 @@ class OpenAIEndpoint:
             async for event in stream:
                 received_ns = self._clock()
                 if event.data.strip() == "[DONE]":
+                    reply.ended_ns = received_ns
                     break
                 if event.event == "error":
                     raise self._failures.of_error_object(parse_error(event.data.encode()))
@@ -180,6 +181,7 @@ class OpenAIEndpoint:
                         " or [DONE].",
                         retryable=True,
                     )
+                reply.ended_ns = self._clock()
                 return
             # The reply is complete: whatever goes wrong from here on is no concern of this request.
             with anyio.move_on_after(_END_OF_BODY_S), suppress(httpx.TransportError, EndpointError):

@@ -16,7 +16,7 @@ from halospec.endpoints.types import EndpointError
 from halospec.endpoints.wire import ListedModel, ModelList, ModelMeta
 
 # A server that still loads its model answers 503 for some seconds.
-PATIENCE = RetryPolicy(tries=5)
+PATIENCE = RetryPolicy(tries=5, max_retry_after_s=3.0)
 _MODELS_IN_A_SENTENCE = 5
 
 
@@ -79,6 +79,9 @@ async def check_server(
         try:
             found: _Found = await retrying(patience, sleep)(search.sweep)
         except EndpointError as problem:
+            if model is not None and isinstance(problem, _Refusal) and problem.telling is _Telling.NOT_FOUND:
+                # Some gateways complete chats and list no models; with the model named, the first request decides.
+                return ServerFacts(_likely_base(start), model, ())
             raise PreflightError(problem.reason) from problem
     return _facts(found, model)
 
@@ -120,6 +123,10 @@ def candidates(start: str) -> tuple[str, ...]:
     if start.endswith("/api"):
         return (start, start + "/v1")
     return (start, start + "/v1", start + "/api/v1")
+
+
+def _likely_base(start: str) -> str:
+    return start if start.endswith("/v1") else f"{start}/v1"
 
 
 class _Telling(IntEnum):

@@ -18,6 +18,7 @@ class Reply:
 
     def __init__(self) -> None:
         self.event_ns: list[int] = []
+        self.ended_ns: int | None = None
         self.finish_reason: str | None = None
         self.malformed: set[str] = set()
         self._texts: list[str] = []
@@ -73,6 +74,7 @@ class Reply:
             prompt_ms=timings.prompt_ms,
             predicted_ms=timings.predicted_ms,
             event_ns=tuple(self.event_ns),
+            ended_ns=self.ended_ns,
         )
 
     def _draft_counts(self, timings: Timings) -> tuple[int | None, int | None]:

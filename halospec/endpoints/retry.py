@@ -16,17 +16,17 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Pauses grow from ``backoff_s`` by ``factor``; a server's Retry-After lengthens one, up to ``max_pause_s``."""
+    """Pauses grow from ``backoff_s`` by ``factor``; a Retry-After lengthens one to ``max_retry_after_s`` at most."""
 
     tries: int = 3
     backoff_s: float = 0.4
     factor: float = 2.0
-    max_pause_s: float = 60.0
+    max_retry_after_s: float = 10.0
 
     def pause_s(self, tries_made: int, retry_after_s: float | None = None) -> float:
         """Return the pause before the next try."""
         backoff_s = self.backoff_s * self.factor ** (tries_made - 1)
-        return min(max(backoff_s, retry_after_s or 0.0), self.max_pause_s)
+        return max(backoff_s, min(retry_after_s or 0.0, self.max_retry_after_s))
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,7 @@ async def complete_with_retries(
         completion = await retrying(policy, sleep)(one_try)
     except EndpointError as fault:
         error = fault.reason if attempts == 1 else f"{fault.reason.removesuffix('.')} (after {attempts} tries)."
+    # What follows the stream's end (the rest of its body, parsing, logging) is no part of the request's time.
+    ended_ns = completion.ended_ns if completion is not None and completion.ended_ns is not None else clock()
     # A coarse clock may stand still for a whole attempt, and no latency is 0.
-    return Attempted(completion, error, attempts, started_ns, max(clock(), started_ns + 1))
+    return Attempted(completion, error, attempts, started_ns, max(ended_ns, started_ns + 1))

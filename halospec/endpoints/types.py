@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from halospec.records.schema import Round
@@ -38,6 +38,8 @@ class Completion:
         When each content event arrived, on the run's clock; empty if the reply was not streamed.
     first_token_ns
         The first of them.
+    ended_ns
+        When the stream said that it was done, or ended; None if the reply was not streamed.
     """
 
     text: str
@@ -51,7 +53,8 @@ class Completion:
     round_log: tuple[Round, ...] = ()
     prompt_ms: float | None = None
     predicted_ms: float | None = None
-    event_ns: tuple[int, ...] = field(default=())
+    event_ns: tuple[int, ...] = ()
+    ended_ns: int | None = None
 
     @property
     def first_token_ns(self) -> int | None:

@@ -53,11 +53,11 @@ async def scheduled_load(window: LoadWindow | None, injector: Injector) -> Async
             yield LoadSchedule(window, injector, tasks)
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # What failed in here is one thing: callers should not have to know that a task group carried it.
-        raise _innermost(group) from None
+        # Callers should not have to know that a task group carried what failed; the first fault is the one to tell.
+        raise _first(group) from None
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

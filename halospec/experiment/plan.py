@@ -41,7 +41,8 @@ class Plan:
     Attributes
     ----------
     prompts
-        Step i of every trial sends prompt i, from the start again when they are used up: modes are paired by prompt.
+        Step i of a trial in block b sends prompt i + b − 1, from the start again when they are used up: within a
+        block the modes are paired by prompt, and over the blocks every prompt comes to every phase.
     warmup
         Requests before a trial's measured steps.
     """
@@ -52,9 +53,16 @@ class Plan:
     stop: tuple[str, ...] = ()
     pauses: Pauses = Pauses()
 
-    def prompt_at(self, step: int) -> Prompt:
-        """Return the prompt of a step, counted from 1."""
-        return self.prompts[(step - 1) % len(self.prompts)]
+    def prompt_at(self, block: int, step: int) -> Prompt:
+        """Return the prompt of a measured step; both count from 1."""
+        return self.prompts[(step + block - 2) % len(self.prompts)]
+
+    def warmup_prompt_at(self, block: int, number: int) -> Prompt:
+        """Return the prompt of a warm-up request, backwards from the one before step 1's.
+
+        A server that caches prompts should not know the first measured ones from the warm-up.
+        """
+        return self.prompts[(block - 1 - number) % len(self.prompts)]
 
     @property
     def request_count(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,17 +11,19 @@ import anyio
 
 from halospec.clock import Clock
 from halospec.contention.activity import Activity
+from halospec.contention.no_load import NoLoad
 from halospec.contention.protocol import Injector
 from halospec.contention.report import LoadReport, report
 from halospec.controllers.modes import mode_named
-from halospec.controllers.protocol import Outcome
+from halospec.controllers.protocol import Controller, Outcome
 from halospec.endpoints.retry import RetryPolicy, complete_with_retries
 from halospec.endpoints.types import ChatRequest, Endpoint, Message
-from halospec.experiment.load_schedule import scheduled_load
+from halospec.experiment.load_schedule import LoadSchedule, scheduled_load
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Plan, Trial
 from halospec.experiment.recording import Place, outcome_of, record_of
 from halospec.records.schema import RequestRecord
+from halospec.workloads.prompts import Prompt
 
 
 class Observer(Protocol):
@@ -58,9 +61,9 @@ class Runner:
     Parameters
     ----------
     make_injector
-        Gives each trial an injector of its own; it stays off where the trial's plan has no load.
+        Gives each trial whose plan has load an injector of its own.
     seed
-        Where temperature is above 0, step i of every trial samples with the same seed.
+        Where temperature is above 0, step i of a block samples alike in every mode.
     max_failures
         Failed requests in a row after which the run gives up.
     """
@@ -107,19 +110,27 @@ class Runner:
         mode = mode_named(trial.mode)
         warmup = [await self._warm_up(trial, plan, number, mode.warmup_length) for number in range(1, plan.warmup + 1)]
         controller = mode.start(warmup)
-        injector = self._make_injector()
-        async with scheduled_load(trial.phases.load, injector) as load:
-            started_ns = self._clock()
-            step = 0
-            while not self._over(trial.phases, step, started_ns):
-                step += 1
-                await load.before_step(step)
-                self._global_step += 1
-                place = Place(trial.mode, trial.block, step, self._global_step, plan.prompt_at(step).prompt_id)
-                record = await self._ask(place, plan, controller.choose(), lambda: injector.activity)
-                controller.update(outcome_of(record))
-                await anyio.sleep(plan.pauses.after_step_s)
-        self._observer.trial_ended(report(injector, block=trial.block, mode=trial.mode))
+        injector = self._make_injector() if trial.phases.load else NoLoad()
+        try:
+            async with scheduled_load(trial.phases.load, injector) as load:
+                await self._measure(trial, plan, controller, injector, load)
+        finally:
+            self._observer.trial_ended(report(injector, block=trial.block, mode=trial.mode))
+
+    async def _measure(
+        self, trial: Trial, plan: Plan, controller: Controller, injector: Injector, load: LoadSchedule
+    ) -> None:
+        started_ns = self._clock()
+        step = 0
+        while not self._over(trial.phases, step, started_ns):
+            step += 1
+            await load.before_step(step)
+            self._global_step += 1
+            prompt = plan.prompt_at(trial.block, step)
+            place = Place(trial.mode, trial.block, step, self._global_step, prompt.prompt_id)
+            record = await self._ask(place, plan, prompt, controller.choose(), lambda: injector.activity)
+            controller.update(outcome_of(record))
+            await anyio.sleep(plan.pauses.after_step_s)
 
     def _over(self, phases: PhasePlan, steps_done: int, started_ns: int) -> bool:
         if phases.steps is not None:
@@ -127,33 +138,38 @@ class Runner:
         return (self._clock() - started_ns) / 1e9 >= (phases.seconds or 0.0)
 
     async def _warm_up(self, trial: Trial, plan: Plan, number: int, draft_length: int) -> Outcome:
-        prompt_id = plan.prompt_at(number).prompt_id
-        place = Place(trial.mode, trial.block, number, 0, prompt_id, is_warmup=True)
-        record = await self._ask(place, plan, draft_length, Activity)
+        prompt = plan.warmup_prompt_at(trial.block, number)
+        place = Place(trial.mode, trial.block, number, 0, prompt.prompt_id, is_warmup=True)
+        record = await self._ask(place, plan, prompt, draft_length, Activity)
         await anyio.sleep(plan.pauses.after_warmup_s)
         return outcome_of(record)
 
     async def _ask(
-        self, place: Place, plan: Plan, draft_length: int, activity: Callable[[], Activity]
+        self, place: Place, plan: Plan, prompt: Prompt, draft_length: int, activity: Callable[[], Activity]
     ) -> RequestRecord:
         self._observer.request_sent(place, draft_length)
-        request = self._request(plan, place.step)
+        request = self._request(place, plan, prompt)
         attempted = await complete_with_retries(self._endpoint, request, draft_length, self._retries, self._clock)
         record = record_of(place, draft_length, attempted, activity())
         self._observer.request_ended(record)
         self._count_failures(record)
         return record
 
-    def _request(self, plan: Plan, step: int) -> ChatRequest:
+    def _request(self, place: Place, plan: Plan, prompt: Prompt) -> ChatRequest:
         greedy = self._sampling.temperature == 0.0
         return ChatRequest(
-            messages=(Message("user", plan.prompt_at(step).text),),
+            messages=(Message("user", prompt.text),),
             max_tokens=self._sampling.max_tokens,
             temperature=self._sampling.temperature,
-            seed=None if greedy else self._seed + step,
+            seed=None if greedy else self._sampling_seed(place),
             stop=plan.stop,
             ignore_eos=self._sampling.ignore_eos,
         )
+
+    def _sampling_seed(self, place: Place) -> int:
+        """Return a seed that the same step has in every mode and no other step has, in this run or the next seed's."""
+        digest = hashlib.sha256(f"{self._seed}/{place.block}/{place.is_warmup}/{place.step}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
 
     def _count_failures(self, record: RequestRecord) -> None:
         self._failures_in_a_row = 0 if record.success else self._failures_in_a_row + 1

@@ -12,15 +12,14 @@ import anyio
 import halospec
 from halospec.clock import start_clock
 from halospec.config import RunSettings, debug_json_wanted
-from halospec.contention.cpu import CpuInjector
-from halospec.contention.protocol import ContentionError
+from halospec.contention.cpu import CpuInjector, CpuLoadSettings
 from halospec.contention.report import LoadReport
 from halospec.endpoints.openai import OpenAIEndpoint
 from halospec.endpoints.preflight import ServerFacts, check_server
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place
-from halospec.experiment.runner import Observer, Runner, Sampling, ServerGone
+from halospec.experiment.runner import Observer, Runner, Sampling
 from halospec.records.manifest import (
     Manifest,
     PlannedPrompt,
@@ -37,13 +36,11 @@ from halospec.workloads.prompts import prompt_set_sha256
 _PACKAGES = ("anyio", "httpx", "numpy", "pandas", "psutil", "pydantic", "llama-cpp-python")
 
 
-async def run_session(settings: RunSettings, plan: Plan, observer: Observer) -> None:
-    """Run a plan into ``settings.out``.
+async def run_session(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, observer: Observer) -> None:
+    """Run a plan into ``settings.out``, with this much load where the plan has any.
 
     Raises
     ------
-    ValueError
-        If more load is asked for than the machine has.
     PreflightError
         If no run can be made against this server; nothing has been written then.
     StoreError
@@ -52,7 +49,6 @@ async def run_session(settings: RunSettings, plan: Plan, observer: Observer) -> 
         If the run had to stop; what was measured is kept and the manifest says why.
     """
     files = RunFiles(settings.out)
-    cpu_load = settings.cpu_load()
     _refuse_used_directory(files)
     api_key = settings.api_key.get_secret_value() if settings.api_key else None
     server = await check_server(settings.url, model=settings.model, api_key=api_key)
@@ -84,8 +80,8 @@ async def run_session(settings: RunSettings, plan: Plan, observer: Observer) -> 
     except anyio.get_cancelled_exc_class():
         _close(manifest, files, Status.INTERRUPTED, "interrupted by the user")
         raise
-    except (ServerGone, ContentionError, StoreError) as error:
-        _close(manifest, files, Status.FAILED, str(error))
+    except Exception as error:
+        _close(manifest, files, Status.FAILED, str(error) or type(error).__name__)
         raise
     _close(manifest, files, Status.COMPLETE, None)
 

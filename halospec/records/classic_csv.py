@@ -61,7 +61,7 @@ def classic_row(record: RequestRecord) -> ClassicRow:
         phase=record.phase,
         draft_length=record.draft_length,
         success=record.success,
-        latency_ms=max(1, round(record.latency_ms)),
+        latency_ms=max(1, int(record.latency_ms)),
         tokens=record.completion_tokens or 0,
     )
 
@@ -72,6 +72,17 @@ def write_classic_csv(records: Iterable[RequestRecord], file: TextIO) -> None:
     file.write(_line(HEADER))
     for record in sorted(measured, key=lambda record: record.global_step):
         file.write(_line(astuple(classic_row(record))))
+
+
+def looks_like_classic_csv(path: Path) -> bool:
+    """Whether a file is meant to be such a CSV: by its first bytes, or where those say nothing by its name."""
+    if not path.is_file():
+        return path.suffix.lower() == ".csv"
+    with path.open("rb") as file:
+        start = file.read(64)
+    return start.lstrip(b"\xef\xbb\xbf").startswith(HEADER[0].encode()) or (
+        path.suffix.lower() == ".csv" and not start.startswith(b"{")
+    )
 
 
 def read_classic_csv(path: Path) -> tuple[ClassicRun, ...]:

@@ -137,6 +137,8 @@ def serve(
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    # A client that goes away in the middle of a stream is no news.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     if stop_at_end_of_input:
         threading.Thread(target=_interrupt_at_end_of_input, name="parent", daemon=True).start()
     threads = threads or _usable_cores()
@@ -146,6 +148,8 @@ def serve(
         template = chat_template(engine.target.model)
     except (ModelFileError, llama.LlamaError, PairRefused, TemplateRefusal) as error:
         sys.exit(f"halospec serve: {error}")
+    if engine.target.n_ctx > engine.target.model.n_ctx_train:
+        _log.warning("the context is longer than the %d tokens of training", engine.target.model.n_ctx_train)
     card = describe(engine, files, threads=threads, draft_length=draft_length)
     draft_name = card.meta.draft.file if card.meta.draft else engine.drafter_name
     _log.info("%s drafted by %s, %d threads, context %d", files.target.name, draft_name, threads, card.meta.ctx_size)

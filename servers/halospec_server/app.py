@@ -111,7 +111,7 @@ def _generation(
         draft_length=settings.draft_length if body.draft_length is None else body.draft_length,
         # numpy's seeds are not negative; OpenAI's may be.
         seed=None if body.seed is None else body.seed % 2**64,
-        ignore_eos=body.ignore_eos,
+        ignore_eos=bool(body.ignore_eos),
     )
 
 

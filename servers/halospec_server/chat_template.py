@@ -54,7 +54,7 @@ class ChatTemplate:
         """Return the prompt that asks for the assistant's next turn."""
         try:
             return self._template.render(messages=messages, add_generation_prompt=True, **self._special)
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             raise TemplateRefusal(f"the model's chat template refuses these messages: {error}") from error
 
 

@@ -131,8 +131,8 @@ class Engine:
     def generate(self, generation: Generation, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
         """Generate a text, yielding tokens as they become certain.
 
-        ``cancelled`` is asked before every pass; once it says yes the text simply ends. The caller may also stop
-        iterating.
+        ``cancelled`` is asked before every round and every chunk of the prompt; once it says yes the text simply ends.
+        The caller may also stop iterating.
 
         Raises
         ------

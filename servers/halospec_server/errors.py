@@ -54,10 +54,15 @@ def _first_problem(error: RequestValidationError) -> schema.ErrorBody:
     problem = error.errors()[0]
     if problem["type"] == "json_invalid":
         return schema.ErrorBody(message="The body is not valid JSON.", type="invalid_request_error")
-    where = ".".join(str(part) for part in problem["loc"] if part != "body")
+    where = ".".join(str(part) for part in problem["loc"] if _names_a_field(part))
     message = str(problem["msg"]).removeprefix("Value error, ")
     sentence = f"{where}: {message}." if where else f"{message}."
     return schema.ErrorBody(message=sentence, type="invalid_request_error", param=where or None)
+
+
+def _names_a_field(part: int | str) -> bool:
+    """Whether a part of a location is in the body, and not pydantic's name for one way of reading it."""
+    return isinstance(part, int) or (part.isidentifier() and part not in ("body", "str"))
 
 
 def internal_error() -> schema.ErrorBody:

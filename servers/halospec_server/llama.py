@@ -289,12 +289,6 @@ def requantize(source: Path, destination: Path, ftype: Literal["F32", "Q4_0"], n
         raise LlamaError(f"llama.cpp could not write {destination.name} from {source.name} (status {status}).")
 
 
-def system_info() -> str:
-    """Return what llama.cpp was built for: instruction sets, OpenMP."""
-    start_backend()
-    return str(capi.llama_print_system_info().decode())
-
-
 def version() -> str:
     """Return the llama-cpp-python version in use."""
     return str(capi.__version__)

@@ -45,7 +45,7 @@ class ChatMessage(BaseModel):
 class StreamOptions(BaseModel):
     """What a stream should carry besides text."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class ChatCompletionRequest(BaseModel):
@@ -67,7 +67,7 @@ class ChatCompletionRequest(BaseModel):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     draft_length: int | None = Field(default=None, ge=0, le=MAX_DRAFT_LENGTH)
-    ignore_eos: bool = False
+    ignore_eos: bool | None = None
     n: int | None = None
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None
@@ -107,7 +107,7 @@ class ChatCompletionRequest(BaseModel):
     @property
     def wants_usage(self) -> bool:
         """Whether a stream should end with a usage chunk."""
-        return self.stream_options is not None and self.stream_options.include_usage
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
 class PromptTokensDetails(BaseModel):

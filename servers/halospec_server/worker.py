@@ -87,7 +87,7 @@ class DecodeWorker:
         self._engine = engine
         self._max_queue = max_queue
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._unfinished = 0
+        self._unfinished: set[Job] = set()
         self._lock = threading.Lock()
         self._warm: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
@@ -117,9 +117,10 @@ class DecodeWorker:
             If ``max_queue`` jobs wait already.
         """
         with self._lock:
-            if self._unfinished > self._max_queue:
+            # Whoever has gone away takes no place, though the decode thread has yet to notice.
+            if sum(not waiting.cancelled for waiting in self._unfinished) > self._max_queue:
                 raise QueueFull
-            self._unfinished += 1
+            self._unfinished.add(job)
         self._jobs.put(job)
 
     def _run(self) -> None:
@@ -133,7 +134,7 @@ class DecodeWorker:
             last = None if job.cancelled else self._complete(job)
             # Counted out before its end is told: whoever waited for it may ask again at once.
             with self._lock:
-                self._unfinished -= 1
+                self._unfinished.discard(job)
             if last is not None:
                 job.post(last)
 

@@ -10,7 +10,7 @@ from halospec.records.manifest import Status, read_manifest
 from halospec.records.schema import Phase
 from halospec.records.store import RunFiles, read_records
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.demo]
 
 
 @pytest.fixture(scope="module")

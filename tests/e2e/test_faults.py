@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from command_line import clean_environment, command, halospec
-from halospec.records.schema import RequestRecord
+from halospec.records.schema import Phase, RequestRecord
 from halospec.records.store import read_records
 
 pytestmark = pytest.mark.e2e
@@ -159,6 +159,24 @@ def test_what_may_pass_is_tried_three_times_and_the_time_is_kept(stand_in, tmp_p
     assert record.latency_ms >= 1200  # pauses of 400 and 800 ms
 
 
+def test_load_is_seen_even_beside_a_server_that_answers_at_once(stand_in, tmp_path):
+    url = stand_in(Answer(stream(CHUNK, FINISH, USAGE))).url
+    done = halospec(
+        "run", "--url", url, "--modes", "fixed_0,fixed_2,fixed_4", "--phases", "steady:2,load:2,recovery:2",
+        "--warmup", 1, "--load", "--load-percent", 50, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 0
+    for mode in ("fixed_0", "fixed_2", "fixed_4"):
+        phases = [r.phase for r in read_records(tmp_path / "run").records if r.mode == mode and not r.is_warmup]
+        assert phases == [Phase.STEADY] * 2 + [Phase.LOAD] * 2 + [Phase.RECOVERY] * 2
+
+
+def test_a_server_that_lists_no_models_can_be_measured_if_the_model_is_named(stand_in, tmp_path):
+    url = stand_in(Answer(stream(CHUNK, FINISH, USAGE)), models=Answer(b"{}", status=404)).url
+    assert measure(url, tmp_path / "run", "--model", "m").returncode == 0
+    assert read_records(tmp_path / "run").records[0].success
+
+
 def test_a_good_answer_without_any_speculation_report_is_a_success(stand_in, tmp_path):
     done = measure(stand_in(Answer(stream(CHUNK, FINISH, USAGE))).url, tmp_path / "run")
     (record,) = read_records(tmp_path / "run").records
@@ -199,7 +217,7 @@ def test_a_wrong_url_is_one_sentence(tmp_path, url):
         (("--prompts", "/nowhere/prompts.txt"), "does not exist"),
         (("--model", "other"), "other"),
         (("--load", "--load-percent", "120"), "percent"),
-        (("--load", "--load-workers", "5000"), "5000"),
+        (("--load", "--load-start", "1", "--load-workers", "5000"), "5000"),
         (("--load", "--load-start", "9"), "step 9"),
         (("--timeout", "-1"), "timeout"),
     ],

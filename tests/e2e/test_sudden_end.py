@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from command_line import halospec, halospec_running
+from halospec.demo import REFERENCE_DIRECTORY
 from halospec.records.manifest import Status, read_manifest
 from halospec.records.store import RunFiles, read_records
 from halospec.server_process import bundled_server
@@ -109,6 +110,22 @@ def test_a_server_that_dies_half_way_ends_the_run_with_the_reason_and_the_record
     assert manifest is not None
     assert manifest.status is Status.FAILED
     assert "fixed_" in printed
+
+
+def test_interrupting_the_demo_ends_it_there_and_keeps_what_it_measured(tmp_path):
+    out = tmp_path / "demo"
+    with halospec_running("demo", "--out", out) as process:
+        journal = RunFiles(out).records
+        until(lambda: journal.exists() and journal.read_text().count("\n") > 3, patience_s=300)
+        servers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        printed, told = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert "Interrupted" in printed
+    assert "Traceback" not in told
+    assert not (out / REFERENCE_DIRECTORY).exists()
+    assert psutil.wait_procs(servers, timeout=15)[1] == []
+    assert read_records(out).records
 
 
 def test_the_bundled_server_dies_with_its_parent(tmp_path):

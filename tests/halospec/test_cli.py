@@ -47,6 +47,13 @@ def test_summarize_prints_a_run(invoke, finished_run):
     assert "fixed_0" in result.stdout
 
 
+def test_summarize_takes_the_journal_itself_and_a_csv_under_any_name(invoke, finished_run, tmp_path):
+    assert "fixed_0" in invoke("summarize", RunFiles(finished_run).records).stdout
+    exported = tmp_path / "old numbers"
+    assert invoke("export", finished_run, "--out", exported).exit_code == 0
+    assert "fixed_0" in invoke("summarize", exported).stdout
+
+
 def test_export_writes_the_classic_columns(invoke, finished_run):
     assert invoke("export", finished_run).stdout == (
         "global_step,step,mode,phase,draft_length,success,latency_ms,tokens\n"
@@ -67,6 +74,10 @@ def test_export_writes_the_classic_columns(invoke, finished_run):
         (("run", "--url", "http://127.0.0.1:9", "--preset", "classic", "--blocks", "2"), 2, "--blocks"),
         (("run", "--url", "http://127.0.0.1:9", "--load", "--load-percent", "0"), 2, "--load-percent"),
         (("run", "--url", "http://127.0.0.1:9", "--timeout", "0"), 2, "--timeout"),
+        (("run", "--url", "http://127.0.0.1:9", "--load", "--phases", "steady:2"), 2, "load phase"),
+        (("run", "--url", "http://127.0.0.1:9", "--load-seconds", "3"), 2, "need --load"),
+        (("run", "--url", "http://127.0.0.1:9", "--out", "x" * 400), 1, "name too long"),
+        (("summarize", "x" * 400), 1, "name too long"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(invoke, arguments, code, says):

@@ -66,6 +66,8 @@ def test_the_key_is_kept_out_of_what_is_written_down():
         {"temperature": -0.1},
         {"load": {"percent": 0}},
         {"load": {"workers": 0}},
+        {"load": {"start_step": 2, "seconds": 3.0}},
+        {"load": {"workers": 1}},
         {"preset": "classic", "phases": "steady:5"},
         {"preset": "classic", "load": {"start_step": 3}},
     ],

@@ -45,6 +45,24 @@ def test_more_workers_than_cores_are_allowed_up_to_a_limit() -> None:
         CpuLoadSettings(workers=most + 1)
 
 
+async def test_a_request_sent_right_after_the_start_already_overlaps_the_load(clock: Clock) -> None:
+    async with CpuInjector(LIGHT, clock) as injector:
+        await injector.start()
+        sent_ns = clock()
+        await anyio.sleep(0.001)
+        assert injector.activity.overlap(sent_ns, clock()) > 0.5
+
+
+async def test_a_second_window_too_starts_with_load_that_is_seen(clock: Clock) -> None:
+    async with CpuInjector(LIGHT, clock) as injector:
+        for _ in range(2):
+            await injector.start()
+            sent_ns = clock()
+            await anyio.sleep(0.001)
+            assert injector.activity.overlap(sent_ns, clock()) > 0.5
+            await injector.stop()
+
+
 async def test_it_burns_from_start_to_stop_and_leaves_no_process(clock: Clock, children: Children) -> None:
     injector: Injector
     async with CpuInjector(LIGHT, clock) as injector:

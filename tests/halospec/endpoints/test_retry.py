@@ -105,8 +105,8 @@ async def test_a_final_failure_after_a_passing_one_ends_it(attempt):
     assert (attempted.error, attempted.attempts) == ("HTTP 401 from http://h: no (after 2 tries).", 2)
 
 
-@pytest.mark.parametrize(("asked_s", "waited_s"), [(None, 0.4), (0.0, 0.4), (0.1, 0.4), (7.0, 7.0), (3600.0, 60.0)])
-async def test_retry_after_lengthens_a_pause_up_to_a_minute(attempt, asked_s, waited_s):
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(None, 0.4), (0.0, 0.4), (0.1, 0.4), (7.0, 7.0), (3600.0, 10.0)])
+async def test_retry_after_lengthens_a_pause_up_to_ten_seconds(attempt, asked_s, waited_s):
     _, pauses_s = await attempt(EndpointError("busy.", retryable=True, retry_after_s=asked_s), REPLY)
 
     assert pauses_s == [waited_s]
@@ -134,7 +134,7 @@ def test_tries_end_with_the_first_success_or_the_last_try(attempt, tries, backof
     assert attempted.attempts == min(failures + 1, tries)
     assert (attempted.error is None) == (failures < tries)
     assert (attempted.completion is None) == (failures >= tries)
-    assert pauses_s == pytest.approx([min(backoff_s * factor**n, 60.0) for n in range(attempted.attempts - 1)])
+    assert pauses_s == pytest.approx([backoff_s * factor**n for n in range(attempted.attempts - 1)])
 
 
 async def test_a_latency_is_never_0_even_on_a_clock_that_stands_still(say_hello):

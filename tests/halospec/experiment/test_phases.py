@@ -30,6 +30,11 @@ def test_the_start_and_length_of_the_load_can_be_set_by_hand():
     assert parse_phases("steady:5,load:5,recovery:5").with_load(2, None).load == LoadWindow(2, stop_step=11)
 
 
+def test_load_without_a_load_phase_is_refused():
+    with pytest.raises(PhasePlanError, match="--load needs a load phase"):
+        parse_phases("steady:5").with_load(None, None)
+
+
 def test_a_length_without_a_start_is_refused():
     with pytest.raises(PhasePlanError, match="--load-start"):
         parse_phases("steady:5").with_load(None, 3.0)

@@ -32,7 +32,16 @@ def test_the_order_is_random_within_blocks_and_fixed_by_the_seed():
 
 
 def test_modes_are_paired_by_prompt():
-    assert [plan().prompt_at(step).prompt_id for step in (1, 2, 3, 4, 7)] == ["a", "b", "c", "a", "a"]
+    assert [plan().prompt_at(1, step).prompt_id for step in (1, 2, 3, 4, 7)] == ["a", "b", "c", "a", "a"]
+
+
+def test_prompts_move_on_by_one_from_block_to_block_so_that_each_comes_to_every_phase():
+    assert [plan().prompt_at(block, 1).prompt_id for block in (1, 2, 3, 4)] == ["a", "b", "c", "a"]
+
+
+def test_warm_up_goes_backwards_from_the_first_measured_prompt():
+    assert [plan().warmup_prompt_at(1, number).prompt_id for number in (1, 2, 3, 4)] == ["c", "b", "a", "c"]
+    assert plan().warmup_prompt_at(2, 1).prompt_id == "a"
 
 
 def test_the_number_of_requests_counts_warm_up_and_is_unknown_where_time_decides():
@@ -54,7 +63,7 @@ def test_classic_is_the_originals_experiment_to_the_letter():
     assert classic.trials[-1].phases.load == LoadWindow(start_step=6, duration_s=30.0)
     assert (classic.pauses.after_warmup_s, classic.pauses.after_step_s) == (1.0, 2.0)
     assert classic.stop == ("</think>",)
-    assert classic.prompt_at(15).text.startswith("Explain speculative decoding in exactly ONE sentence.")
+    assert classic.prompt_at(1, 15).text.startswith("Explain speculative decoding in exactly ONE sentence.")
 
 
 def test_classic_without_load_loads_nothing():

@@ -179,10 +179,34 @@ async def test_modes_see_the_same_prompts_and_stop_strings_in_the_same_order():
 async def test_sampled_steps_are_seeded_alike_in_every_mode_and_greedy_ones_not_at_all():
     sampled = Bench(sampling=Sampling(max_tokens=8, temperature=0.7))
     await sampled.runner.run(plan_of("fixed_0", "fixed_1", warmup=0, phases="steady:2"))
-    assert [request.seed for request, _ in sampled.server.asked] == [11, 12, 11, 12]
+    seeds = [request.seed for request, _ in sampled.server.asked]
+    assert seeds[:2] == seeds[2:]
+    assert len(set(seeds)) == 2
     greedy = Bench()
     await greedy.runner.run(plan_of("fixed_0", warmup=0, phases="steady:1"))
     assert greedy.server.asked[0][0].seed is None
+
+
+async def test_blocks_and_warm_up_sample_anew():
+    bench = Bench(sampling=Sampling(max_tokens=8, temperature=0.7))
+    trials = tuple(Trial(block, "fixed_1", parse_phases("steady:2")) for block in (1, 2))
+    await bench.runner.run(Plan(trials, (Prompt("a", "A?"),), warmup=2))
+    assert len({request.seed for request, _ in bench.server.asked}) == 8
+
+
+async def test_a_trial_without_load_is_reported_with_none():
+    bench = Bench()
+    await bench.runner.run(plan_of("fixed_1", phases="steady:2"))
+    (load,) = bench.ledger.loads
+    assert (load.workers, load.offered_percent, load.achieved_percent, load.samples) == (0, 0.0, None, ())
+    assert bench.injectors == []
+
+
+async def test_the_load_of_a_trial_that_is_cut_short_is_reported_too():
+    bench = Bench(fails=lambda number: "Gone." if number > 6 else None, max_failures=1)
+    with pytest.raises(ServerGone):
+        await bench.runner.run(plan_of("fixed_1"))
+    assert [len(load.samples) for load in bench.ledger.loads] == [1]
 
 
 async def test_a_failed_request_is_a_row_with_its_reason_and_the_time_it_took():

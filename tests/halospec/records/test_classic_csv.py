@@ -23,7 +23,7 @@ def test_the_header_and_the_types_are_the_original_ones(make_record):
         global_step=2, step=2, success=False, error="timeout", latency_ms=60000.4, completion_tokens=None
     )
     assert exported([make_record(latency_ms=123.6), failed]) == (
-        f"{HEADER_LINE}\n1,1,fixed_2,steady,2,true,124,32\n2,2,fixed_2,steady,2,false,60000,0\n"
+        f"{HEADER_LINE}\n1,1,fixed_2,steady,2,true,123,32\n2,2,fixed_2,steady,2,false,60000,0\n"
     )
 
 
