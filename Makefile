@@ -43,7 +43,7 @@ typecheck: $(DEV) ## mypy --strict
 	$(BIN)/mypy servers/build_llama_cpp.py
 
 bench: $(DEV) ## list the speed measurements in benchmarks/ and how to run one
-	@ls benchmarks/*.py 2>/dev/null | sed 's|^|$(BIN)/python |' || true
+	@grep -l __main__ benchmarks/*.py | sed 's|^|$(BIN)/python |'
 
 clean: ## remove .venv and what tools leave here; runs and the wheel cache stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
 from collections import defaultdict
 
 import anyio
@@ -23,7 +22,6 @@ import anyio
 SETTINGS = ("1000", "10000", "100000", "300000")
 """The last is libgomp's own default."""
 LENGTHS = (0, 4)
-TOKENS = 24
 
 
 def main() -> None:
@@ -55,29 +53,15 @@ def _run_child(setting: str) -> dict[str, list[float]]:
 
 
 def _measure() -> None:
+    from embedded_pair import CORES, ms_per_token, open_engine
     from halospec.clock import start_clock
     from halospec.contention.cpu import CpuInjector, CpuLoadSettings
-    from halospec_server.__main__ import build_engine
-    from halospec_server.engine import Engine, Generation
-    from halospec_server.models import ModelFiles, embedded_file
-    from halospec_server.sampling import Sampling
-
-    def ms_per_token(engine: Engine, k: int) -> float:
-        generation = Generation(tuple(range(1000, 1040)), TOKENS, Sampling(0.0), k, ignore_eos=True)
-        steps = engine.generate(generation)
-        next(steps)
-        started = time.perf_counter()
-        tokens = sum(len(step.tokens) for step in steps)
-        return (time.perf_counter() - started) * 1e3 / tokens
 
     async def measure() -> dict[str, list[float]]:
-        cores = len(os.sched_getaffinity(0))
-        engine = build_engine(
-            ModelFiles(embedded_file("F32"), embedded_file("Q4_1"), "pair"), ctx_size=512, threads=cores
-        )
+        engine = open_engine()
         engine.warm_up()
         values = {f"quiet, k = {k}": [ms_per_token(engine, k) for _ in range(3)] for k in LENGTHS}
-        async with CpuInjector(CpuLoadSettings(workers=cores), start_clock()) as injector:
+        async with CpuInjector(CpuLoadSettings(workers=CORES), start_clock()) as injector:
             await injector.start()
             values |= {f"load, k = {k}": [ms_per_token(engine, k) for _ in range(3)] for k in LENGTHS}
         engine.close()
