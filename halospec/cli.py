@@ -22,7 +22,7 @@ from halospec.analysis.summary import summarize
 from halospec.analysis.tables import WIDTH, several_runs_note, summary_tables
 from halospec.charts import CHARTS, DrawnCharts, draw_charts
 from halospec.config import DEFAULT_MODES, Preset, RunSettings, debug_json_wanted
-from halospec.contention.cpu import available_cores
+from halospec.cores import available_cores
 from halospec.demo import plain_draft_sentence, run_demo
 from halospec.endpoints.preflight import PreflightError
 from halospec.execution import Conclusion, execute, show_summary, temperature_of, title_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ from halospec.contention.activity import Activity
 from halospec.contention.fleet import BurnerFleet
 from halospec.contention.protocol import ContentionError
 from halospec.contention.sampler import ActivitySampler
+from halospec.cores import available_cores
 
 START_TIMEOUT_S = 10.0
 _LOOK_AGAIN_S = 0.002
@@ -22,13 +22,6 @@ ONSET_TIMEOUT_S = 1.0
 """Burners that were not seen at work by then get no CPU; the run goes on and its records say so."""
 MAX_WORKERS_PER_CORE = 8
 """More burners than this on a core load the scheduler and the memory rather than the CPU."""
-
-
-def available_cores() -> int:
-    """Return how many logical cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from halospec.cores import available_cores
 from halospec.telemetry.gpu import gpu_names
 
 
@@ -46,7 +47,7 @@ def host_facts() -> HostFacts:
         cpu=_cpu_model(),
         physical_cores=psutil.cpu_count(logical=False),
         logical_cores=psutil.cpu_count(),
-        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        usable_cores=available_cores(),
         memory_bytes=psutil.virtual_memory().total,
         gpus=gpu_names(),
         load_average_1m=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,

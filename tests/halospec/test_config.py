@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from halospec.config import DEFAULT_MODES, LoadSettings, RunSettings, debug_json_wanted
-from halospec.contention.cpu import available_cores
+from halospec.cores import available_cores
 from halospec.experiment.phases import LoadWindow, PhasePlanError
 from halospec.experiment.plan import classic_plan
 

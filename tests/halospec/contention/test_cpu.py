@@ -10,8 +10,9 @@ import pytest
 
 from halospec.clock import Clock
 from halospec.contention import cpu, fleet
-from halospec.contention.cpu import MAX_WORKERS_PER_CORE, CpuInjector, CpuLoadSettings, available_cores
+from halospec.contention.cpu import MAX_WORKERS_PER_CORE, CpuInjector, CpuLoadSettings
 from halospec.contention.protocol import ContentionError, Injector
+from halospec.cores import available_cores
 
 Children = Callable[[], list[psutil.Process]]
 LIGHT = CpuLoadSettings(workers=2, percent=20)
