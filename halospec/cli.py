@@ -282,6 +282,9 @@ def _one_sentence(out: Path | None = None) -> Iterator[None]:
         yield
     except (PreflightError, StoreError, ServerProcessError) as error:
         _fail(str(error), EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough; click ends the command without a word.
+        raise
     except OSError as error:
         _fail(f"{error.filename or 'The system'}: {error.strerror or error}.", EXIT_FAILED)
     except KeyboardInterrupt:

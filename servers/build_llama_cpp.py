@@ -173,7 +173,7 @@ def build_wheel(recipe: Recipe, folder: Path, environment: Mapping[str, str]) ->
         result = Path(scratch, "result")
         result.mkdir()
         log = result / "build.log"
-        say(f"Compiling {DISTRIBUTION} {recipe.version}, {jobs} files at a time: 5 to 12 minutes on 2 cores, once.")
+        say(f"Compiling {DISTRIBUTION} {recipe.version}, {jobs} files at a time; this takes some minutes, once.")
         say(f"(log: {log})")
         command = [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-deps", "--wheel-dir", str(result)]
         # pip's own wheel cache does not look at CMAKE_ARGS and would hand back a build with other flags.

@@ -130,7 +130,7 @@ def serve(
     max_body_bytes: Annotated[int, typer.Option(help="Largest request body.", min=1024)] = 2 * 2**20,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
     stop_at_end_of_input: Annotated[
-        bool, typer.Option(help="Stop when standard input ends: a parent holds the other end and may die.")
+        bool, typer.Option(hidden=True, help="Stop when standard input ends: a parent holds the other end.")
     ] = False,
 ) -> None:
     """Serve a model pair with speculative decoding, OpenAI-compatible."""
@@ -182,5 +182,12 @@ def _usable_cores() -> int:
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
+def main() -> None:
+    """Run the command line, which people know as ``halospec serve``."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(serve)
+    app(prog_name="halospec serve")
+
+
 if __name__ == "__main__":
-    typer.run(serve)
+    main()

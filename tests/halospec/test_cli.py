@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 from typer.testing import CliRunner
 
 import halospec
+from command_line import command
 from halospec.cli import app
 from halospec.records.store import RecordJournal, RunFiles
 
@@ -37,8 +41,8 @@ def test_it_tells_its_version(invoke):
 
 
 def test_every_command_explains_itself(invoke):
-    for command in ("run", "demo", "summarize", "plot", "export"):
-        assert invoke(command, "--help").exit_code == 0
+    for name in ("run", "demo", "summarize", "plot", "export"):
+        assert invoke(name, "--help").exit_code == 0
 
 
 def test_summarize_prints_a_run(invoke, finished_run):
@@ -85,6 +89,18 @@ def test_what_cannot_be_done_is_one_sentence(invoke, arguments, code, says):
     assert result.exit_code == code
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_reader_that_has_seen_enough_gets_no_complaint(finished_run):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            command("export", finished_run), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
 
 
 def test_an_unknown_chart_or_format_is_refused_with_those_that_exist(invoke, finished_run):
