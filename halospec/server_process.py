@@ -20,7 +20,9 @@ import httpx
 
 SERVER_MODULE = "halospec_server"
 _START_TIMEOUT_S = 600.0
-_STOP_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 15.0
+"""Longer than the server lets requests go on once it is told to stop."""
+_SERVER_MODULES = ("fastapi", "jinja2", "llama_cpp", "prometheus_client", "pythonjsonlogger", "uvicorn")
 
 
 class ServerProcessError(Exception):
@@ -35,7 +37,7 @@ def require_server_package() -> None:
     ServerProcessError
         If the ``server`` extra is not.
     """
-    missing = [name for name in ("fastapi", "jinja2", "llama_cpp", "uvicorn") if importlib.util.find_spec(name) is None]
+    missing = [name for name in _SERVER_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         raise ServerProcessError(
             f"The bundled server needs {', '.join(missing)}; install it with: python -m pip install 'halospec[server]' "

@@ -11,9 +11,10 @@ from typing import Literal, Self
 
 import numpy as np
 
-from halospec_server.__main__ import build_engine
+from halospec_server.assembly import EngineSettings, build_engine
 from halospec_server.drafters.protocol import Draft
-from halospec_server.engine import Engine, Generation, MakeVerifier, Round, Step, exact_verifier
+from halospec_server.engine import Engine, MakeVerifier, exact_verifier
+from halospec_server.generation import Generation, Round, Step
 from halospec_server.llama import Logits
 from halospec_server.models import ModelFiles
 from halospec_server.sampling import Sampling
@@ -21,7 +22,8 @@ from halospec_server.verifiers.protocol import Verdict, Verifier
 from tiny_models import BOS, FIRST_PIECE, PIECES
 
 Pair = tuple[Path, Path]
-DrafterName = Literal["model", "ngram", "none"]
+DrafterName = Literal["model", "prompt_lookup", "ngram_store", "none"]
+DRAFTERS: tuple[DrafterName, ...] = ("model", "prompt_lookup", "ngram_store")
 
 GREEDY = Sampling(temperature=0.0)
 PATIENCE_S = 30.0
@@ -29,13 +31,26 @@ PATIENCE_S = 30.0
 
 
 def open_engine(
-    pair: Pair, drafter: DrafterName = "model", make_verifier: MakeVerifier = exact_verifier, ctx_size: int = 256
+    pair: Pair,
+    drafter: DrafterName = "model",
+    make_verifier: MakeVerifier = exact_verifier,
+    *,
+    ctx_size: int = 256,
+    parallel: int = 1,
+    batch_size: int = 256,
+    prefill_chunk: int = 64,
 ) -> Engine:
-    """Load the pair; whoever calls this closes the engine."""
-    target, draft = pair
-    files = ModelFiles(target, {"model": draft, "ngram": "ngram", "none": None}[drafter], "tiny")  # type: ignore[arg-type]
-    loaded = build_engine(files, ctx_size=ctx_size, threads=1)
-    return Engine(loaded.target, loaded.drafter, make_verifier)
+    """Load the pair, with ``drafter`` for requests that name none; whoever calls this closes the engine."""
+    settings = EngineSettings(
+        ctx_size=ctx_size,
+        parallel=parallel,
+        threads=1,
+        batch_size=batch_size,
+        prefill_chunk=prefill_chunk,
+        attention="exact",
+        drafter=drafter,
+    )
+    return build_engine(ModelFiles(*pair, "tiny"), settings, make_verifier)
 
 
 def prompt_of(text: str) -> tuple[int, ...]:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 
-from halospec_server.__main__ import chat_template, describe
+from halospec_server import llama, schema
 from halospec_server.app import ServerSettings, create_app
-from halospec_server.chat_template import ChatTemplate
+from halospec_server.chat_template import CHATML, ChatTemplate
 from halospec_server.engine import Engine
-from halospec_server.models import ModelFiles
+from halospec_server.serving import Server, server_for
 from tiny_engines import PATIENCE_S
 
 DRAFT_LENGTH = 3
@@ -71,16 +70,25 @@ class RunningServer:
 
     url: str
     engine: Engine
-    _uvicorn: uvicorn.Server
+    _server: Server
 
     @property
     def requests(self) -> int:
         """Requests that are being answered or wait for it."""
-        return len(self._uvicorn.server_state.tasks)
+        return len(self._server.server_state.tasks)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not been stopped."""
+        return not self._server.should_exit
 
     def client(self, **options: Any) -> httpx.Client:
         """Return a client of this server."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S, **options)
+
+    def tell_to_stop(self) -> None:
+        """Do what a signal does."""
+        self._server.handle_exit(0, None)
 
 
 @contextmanager
@@ -88,12 +96,9 @@ def serving(
     engine: Engine, settings: ServerSettings | None = None, template: ChatTemplate | None = None
 ) -> Iterator[RunningServer]:
     """Serve an engine on a free port; engine and port are given back at the end."""
-    template = template or chat_template(engine.target.model)
     settings = settings or ServerSettings(draft_length=DRAFT_LENGTH)
-    files = ModelFiles(engine.target.model.path, None, "tiny")
-    card = describe(engine, files, threads=1, draft_length=settings.draft_length)
-    app = create_app(engine, template, card, settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    app = create_app(engine, template or template_of(engine), card_of(engine, settings), settings)
+    server = server_for(app, host="127.0.0.1", port=0)
     # With its protocol named, asyncio turns Nagle's algorithm off, as it does for a server that binds by itself.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -104,9 +109,45 @@ def serving(
             assert server.started, "the server did not start; its log says why"
             yield RunningServer(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, server)
         finally:
-            server.should_exit = True
+            server.handle_exit(0, None)
+            server.handle_exit(0, None)
             thread.join()
             engine.close()
+
+
+def template_of(engine: Engine) -> ChatTemplate:
+    """Return the chat template that the tiny target brings."""
+    model = engine.target.model
+    return ChatTemplate(model.chat_template or CHATML, bos=model.token_text(model.bos), eos=model.token_text(model.eos))
+
+
+def card_of(engine: Engine, settings: ServerSettings) -> schema.ModelCard:
+    """Describe the tiny pair, more or less."""
+    model = engine.target.model
+    target = schema.LoadedModel(
+        name="target",
+        file=model.path.name,
+        sha256="0" * 64,
+        size_bytes=model.path.stat().st_size,
+        n_params=model.n_params,
+    )
+    return schema.ModelCard(
+        id="tiny",
+        meta=schema.ModelMeta(
+            target=target,
+            draft=None,
+            drafter=engine.default_drafter,
+            drafters=[*engine.drafters, "none"],
+            ctx_size=engine.target.n_ctx,
+            parallel=engine.parallel,
+            batch_size=engine.target.n_batch,
+            threads=1,
+            draft_threads=1,
+            draft_length=None if settings.draft_length == "auto" else settings.draft_length,
+            length_policy=settings.length_policy,
+            llama_cpp=llama.version(),
+        ),
+    )
 
 
 def eventually(condition: Callable[[], bool]) -> None:

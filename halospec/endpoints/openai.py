@@ -43,6 +43,8 @@ class _Body(BaseModel):
     stop: tuple[str, ...] | None = None
     ignore_eos: bool | None = None
     draft_length: int | None = None
+    # Prompts come again in every mode: a server that still had them in its cache would favour the later modes.
+    cache_prompt: bool = False
 
 
 class OpenAIEndpoint:

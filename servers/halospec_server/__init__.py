@@ -5,4 +5,5 @@ import os
 # How long GNU OpenMP's threads spin at a barrier before they sleep; it must be set before libgomp is loaded. By default
 # they spin so long that beside other busy processes a pass waits for a thread that is not running, many times its own
 # length. This little costs nothing on a quiet machine (benchmarks/openmp_spin.py).
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -1,4 +1,4 @@
-"""Start the server: load the models, then open the socket."""
+"""Start the server: say what will be loaded, load it, then open the socket."""
 
 from __future__ import annotations
 
@@ -7,95 +7,164 @@ import os
 import signal
 import sys
 import threading
-from enum import StrEnum
-from typing import Annotated
+from dataclasses import replace
 
 import psutil
 import typer
-import uvicorn
 
-from halospec_server import llama, schema
-from halospec_server.app import ServerSettings, create_app
+from halospec_server import llama, options
+from halospec_server.app import Application, create_app
+from halospec_server.assembly import EngineSettings, PairRefused, build_engine
+from halospec_server.background_hash import BackgroundHash
 from halospec_server.chat_template import CHATML, ChatTemplate, TemplateRefusal
-from halospec_server.drafters.model import ModelDrafter
-from halospec_server.drafters.prompt_lookup import PromptLookupDrafter
-from halospec_server.drafters.protocol import Drafter
-from halospec_server.engine import MAX_DRAFT_LENGTH, Engine
-from halospec_server.models import EMBEDDED, ModelFileError, ModelFiles, file_sha256, resolve
+from halospec_server.cores import usable_cores
+from halospec_server.devices import DeviceError, PlacementWish, Preset
+from halospec_server.engine import Engine
+from halospec_server.llama.devices import available_devices
+from halospec_server.load_plan import DoesNotFit, LoadPlan, LoadWish, plan
+from halospec_server.logs import configure_logging
+from halospec_server.memory_estimate import Layout
+from halospec_server.model_cache import ModelFileError
+from halospec_server.model_card import describe
+from halospec_server.models import ModelFiles, choose
+from halospec_server.serving import serve_app
+from halospec_server.settings import ServerSettings
 
 _log = logging.getLogger("halospec_server")
 
 
-class LogLevel(StrEnum):
-    """What `logging` and uvicorn both understand."""
+def serve(
+    pair: options.Pair = None,
+    target: options.Target = None,
+    draft: options.Draft = None,
+    force: options.Force = False,
+    draft_length: options.DraftLength = "4",
+    length_policy: options.LengthPolicy = "heuristic",
+    drafter: options.Drafter = None,
+    p_min: options.PMin = 0.0,
+    ctx_size: options.CtxSize = 2048,
+    parallel: options.Parallel = 1,
+    threads: options.Threads = None,
+    threads_batch: options.ThreadsBatch = None,
+    draft_threads: options.DraftThreads = None,
+    draft_threads_batch: options.DraftThreadsBatch = None,
+    batch_size: options.BatchSize = 256,
+    prefill_chunk: options.PrefillChunk = 64,
+    attention: options.Attention = options.AttentionKind.FAST,
+    placement: options.Placement = Preset.AUTO,
+    gpu_layers: options.GpuLayers = None,
+    device: options.Device = "",
+    tensor_split: options.TensorSplit = "",
+    draft_gpu_layers: options.DraftGpuLayers = None,
+    draft_device: options.DraftDevice = "",
+    draft_tensor_split: options.DraftTensorSplit = "",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8123,
+    api_key: options.ApiKey = None,
+    max_queue: options.MaxQueue = 64,
+    max_body_bytes: options.MaxBodyBytes = 2 * 2**20,
+    max_prompt_tokens: options.MaxPromptTokens = None,
+    deadline: options.Deadline = None,
+    shutdown_grace: options.ShutdownGrace = 10.0,
+    log_level: options.LogLevelOption = options.LogLevel.INFO,
+    log_format: options.LogFormatOption = options.LogFormat.TEXT,
+    stop_at_end_of_input: options.StopAtEndOfInput = False,
+    list_pairs: options.ListPairs = False,  # noqa: ARG001  # these two print and exit while they are read
+    list_devices: options.ListDevices = False,  # noqa: ARG001
+) -> None:
+    """Serve a model pair with speculative decoding, OpenAI-compatible."""
+    configure_logging(log_level, log_format.value)
+    if stop_at_end_of_input:
+        threading.Thread(target=_interrupt_at_end_of_input, name="parent", daemon=True).start()
+    engine_settings = EngineSettings(
+        ctx_size=ctx_size,
+        parallel=parallel,
+        threads=threads or usable_cores(),
+        threads_batch=threads_batch,
+        draft_threads=draft_threads,
+        draft_threads_batch=draft_threads_batch,
+        batch_size=batch_size,
+        prefill_chunk=prefill_chunk,
+        attention=attention.value,
+        drafter=drafter,
+        length_policy=length_policy,
+    )
+    settings = ServerSettings(
+        draft_length=options.read_draft_length(draft_length),
+        length_policy=length_policy,
+        p_min=p_min,
+        api_key=api_key,
+        max_queue=max_queue,
+        max_body_bytes=max_body_bytes,
+        max_prompt_tokens=max_prompt_tokens,
+        deadline_s=deadline,
+        shutdown_grace_s=shutdown_grace,
+    )
+    try:
+        wish = LoadWish(
+            choose(pair, target, draft),
+            Layout(ctx_size, parallel, exact_attention=attention is options.AttentionKind.EXACT),
+            placement,
+            PlacementWish(gpu_layers, options.read_names(device), options.read_shares(tensor_split)),
+            PlacementWish(draft_gpu_layers, options.read_names(draft_device), options.read_shares(draft_tensor_split)),
+            force=force,
+        )
+        engine, app = load(wish, engine_settings, settings)
+    except (ModelFileError, DeviceError, DoesNotFit, llama.LlamaError, PairRefused, TemplateRefusal, OSError) as error:
+        sys.exit(f"halospec serve: {error}")
+    try:
+        serve_app(app, host=host, port=port)
+    finally:
+        engine.close()
 
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
-
-class PairRefused(RuntimeError):
-    """Two models that cannot work together; the message says why."""
-
-
-def build_engine(files: ModelFiles, *, ctx_size: int, threads: int) -> Engine:
-    """Load a target and what drafts for it.
+def load(wish: LoadWish, engine_settings: EngineSettings, settings: ServerSettings) -> tuple[Engine, Application]:
+    """Say what will be loaded, fetch and load it, and build the application around it.
 
     Raises
     ------
-    llama.LlamaError
-        If a file cannot be loaded.
-    PairRefused
-        If the vocabularies differ.
+    ModelFileError, DeviceError, DoesNotFit, LlamaError, PairRefused, TemplateRefusal, OSError
+        If it cannot be had or does not work; each says why in one sentence.
     """
-    target = llama.Model(files.target)
-    context = llama.Context(target, n_ctx=ctx_size, n_threads=threads, max_outputs=MAX_DRAFT_LENGTH + 1)
-    return Engine(context, _build_drafter(files, context, threads))
-
-
-def _build_drafter(files: ModelFiles, target: llama.Context, threads: int) -> Drafter | None:
-    if files.draft is None:
-        return None
-    if files.draft == "ngram":
-        return PromptLookupDrafter()
-    draft = llama.Model(files.draft)
-    difference = llama.vocabulary_difference(target.model, draft)
-    if difference is not None:
-        raise PairRefused(
-            f"{files.draft.name} cannot draft for {files.target.name}: {difference}. Choose a draft of the same "
-            "family, or --draft ngram."
-        )
-    return ModelDrafter(
-        llama.Context(draft, n_ctx=target.n_ctx, n_threads=threads, max_outputs=1), target.model.n_vocab
+    if engine_settings.drafter == options.DrafterName.MODEL and not wish.choice.has_draft_model:
+        raise ModelFileError("--drafter model needs a draft model, and there is none; give one with --draft.")
+    placed, files = make_ready(wish)
+    checksums = BackgroundHash(files.paths)
+    engine = build_engine(
+        files,
+        replace(engine_settings, target_placement=placed.target.placement, draft_placement=placed.draft_placement),
     )
+    model = engine.target.model
+    if engine.target.n_ctx > model.n_ctx_train:
+        _log.warning("the context is longer than the %d tokens of training", model.n_ctx_train)
+    template = chat_template(model)
+    return engine, create_app(engine, template, describe(engine, files.name, settings, checksums), settings)
 
 
-def describe(engine: Engine, files: ModelFiles, *, threads: int, draft_length: int) -> schema.ModelCard:
-    """Say what is loaded, for ``GET /v1/models``."""
-    return schema.ModelCard(
-        id=files.name,
-        meta=schema.ModelMeta(
-            target=_loaded(engine.target.model),
-            draft=_loaded(engine.drafter.model) if isinstance(engine.drafter, ModelDrafter) else None,
-            drafter=engine.drafter_name,
-            ctx_size=engine.target.n_ctx,
-            threads=threads,
-            draft_length=draft_length,
-            llama_cpp=llama.version(),
-        ),
-    )
+def make_ready(wish: LoadWish) -> tuple[LoadPlan, ModelFiles]:
+    """Show what is going to be loaded, make sure that it fits, and fetch or make what is not here.
+
+    Raises
+    ------
+    ModelFileError, DeviceError, DoesNotFit
+        If it cannot be had.
+    """
+    devices = available_devices()
+    planned = plan(wish, devices, psutil.virtual_memory().available)
+    _show(planned)
+    files = planned.offer.obtain()
+    if not planned.is_complete:
+        planned = plan(wish, devices, psutil.virtual_memory().available)
+        _show(planned)
+    return planned, files
 
 
-def _loaded(model: llama.Model) -> schema.LoadedModel:
-    path = model.path
-    return schema.LoadedModel(
-        name=path.stem,
-        file=path.name,
-        sha256=file_sha256(path),
-        size_bytes=path.stat().st_size,
-        n_params=model.n_params,
-    )
+def _show(planned: LoadPlan) -> None:
+    for line in planned.lines():
+        _log.info("%s", line)
+    if planned.uses_gpu:
+        _log.warning("GPU use is untested: no part of HaloSpec was ever run on one")
+    planned.require_memory()
 
 
 def chat_template(model: llama.Model) -> ChatTemplate:
@@ -105,70 +174,6 @@ def chat_template(model: llama.Model) -> ChatTemplate:
     return ChatTemplate(model.chat_template or CHATML, bos=model.token_text(model.bos), eos=model.token_text(model.eos))
 
 
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8123,
-    target: Annotated[
-        str | None, typer.Option(help=f"GGUF file of the target; the embedded {EMBEDDED} (F32) if left out.")
-    ] = None,
-    draft: Annotated[
-        str | None,
-        typer.Option(
-            help="GGUF file of the draft, or: twin (the embedded Q4_1), rough (the embedded Q4_0), ngram (prompt "
-            "lookup), none. Default: twin beside the embedded target, ngram beside any other."
-        ),
-    ] = None,
-    draft_length: Annotated[
-        int, typer.Option(help="Draft length of requests that give none.", min=0, max=MAX_DRAFT_LENGTH)
-    ] = 4,
-    ctx_size: Annotated[int, typer.Option(help="Positions in the context.", min=32)] = 2048,
-    threads: Annotated[int | None, typer.Option(help="Threads for both models; all cores if left out.", min=1)] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="HALOSPEC_SERVER_API_KEY", help="Demand this key from clients.")
-    ] = None,
-    max_queue: Annotated[int, typer.Option(help="Requests that may wait; more get a 429.", min=0)] = 64,
-    max_body_bytes: Annotated[int, typer.Option(help="Largest request body.", min=1024)] = 2 * 2**20,
-    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
-    stop_at_end_of_input: Annotated[
-        bool, typer.Option(hidden=True, help="Stop when standard input ends: a parent holds the other end.")
-    ] = False,
-) -> None:
-    """Serve a model pair with speculative decoding, OpenAI-compatible."""
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    # A client that goes away in the middle of a stream is no news.
-    logging.getLogger("asyncio").setLevel(logging.ERROR)
-    if stop_at_end_of_input:
-        threading.Thread(target=_interrupt_at_end_of_input, name="parent", daemon=True).start()
-    threads = threads or _usable_cores()
-    try:
-        files = resolve(target, draft)
-        engine = build_engine(files, ctx_size=ctx_size, threads=threads)
-        template = chat_template(engine.target.model)
-    except (ModelFileError, llama.LlamaError, PairRefused, TemplateRefusal) as error:
-        sys.exit(f"halospec serve: {error}")
-    if engine.target.n_ctx > engine.target.model.n_ctx_train:
-        _log.warning("the context is longer than the %d tokens of training", engine.target.model.n_ctx_train)
-    card = describe(engine, files, threads=threads, draft_length=draft_length)
-    draft_name = card.meta.draft.file if card.meta.draft else engine.drafter_name
-    _log.info("%s drafted by %s, %d threads, context %d", files.target.name, draft_name, threads, card.meta.ctx_size)
-    settings = ServerSettings(
-        draft_length=draft_length, api_key=api_key, max_queue=max_queue, max_body_bytes=max_body_bytes
-    )
-    try:
-        uvicorn.run(
-            create_app(engine, template, card, settings),
-            host=host,
-            port=port,
-            log_level=log_level,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
-    finally:
-        engine.close()
-
-
 def _interrupt_at_end_of_input() -> None:
     # Not through sys.stdin's buffer: a thread that waits inside its lock aborts Python when another signal ends it.
     while os.read(sys.stdin.fileno(), 4096):
@@ -176,17 +181,13 @@ def _interrupt_at_end_of_input() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _usable_cores() -> int:
-    """Physical cores this process may run on: hyper-threads slow these kernels down."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+command_line = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+command_line.command()(serve)
 
 
 def main() -> None:
     """Run the command line, which people know as ``halospec serve``."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(serve)
-    app(prog_name="halospec serve")
+    command_line(prog_name="halospec serve")
 
 
 if __name__ == "__main__":

@@ -2,206 +2,174 @@
 
 from __future__ import annotations
 
-import json
-import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import anyio
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from halospec_server import schema
-from halospec_server.chat_template import ChatTemplate, TemplateRefusal
-from halospec_server.completion import Report
-from halospec_server.engine import Engine, Generation
-from halospec_server.errors import ApiError, answer_errors_in_openai_shape, error_response, internal_error
+from halospec_server.answer import Answer
+from halospec_server.chat_request import ChatCompletionRequest
+from halospec_server.chat_template import ChatTemplate
+from halospec_server.engine import Engine
+from halospec_server.errors import ApiError, answer_errors_in_openai_shape, api_error, retry_after
 from halospec_server.guards import BodyLimit, RequireKey
-from halospec_server.sampling import Sampling
-from halospec_server.worker import DecodeWorker, GenerationFailed, Job, QueueFull
+from halospec_server.intake import Intake
+from halospec_server.jobs import Job, ShuttingDown
+from halospec_server.json_route import JsonRoute
+from halospec_server.metrics import Metrics
+from halospec_server.replies import ReplyWriter
+from halospec_server.request_log import RequestLog, arrival_ns
+from halospec_server.settings import ServerSettings
+from halospec_server.spelling import spelled
+from halospec_server.worker import DecodeWorker, QueueFull
 
-_RETRY_AFTER_S = 5
+__all__ = ["Application", "ServerSettings", "create_app"]
+
+_STATUSES = {
+    400: "The request is malformed, out of range, too long, or asks for what is not offered.",
+    401: "The API key is missing or wrong.",
+    408: "The body stopped coming.",
+    413: "The body is too large.",
+    415: "The body is not said to be JSON.",
+    429: "The queue is full; `Retry-After` says when to try again.",
+    500: "A fault inside the server.",
+    503: "The server is shutting down; `Retry-After` says when to try again.",
+    504: "The deadline passed before the first token.",
+}
+_RETRIED = (429, 503)
+_EVENT = {
+    "type": "object",
+    "description": "One event: a `chat.completion.chunk`, at last `[DONE]`, or an error in its place.",
+    "properties": {"data": {"type": "string"}},
+    "required": ["data"],
+}
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """What the command line decides about the HTTP side."""
+class Application(FastAPI):
+    """The ASGI application, and what whoever runs it needs to stop it in order."""
 
-    draft_length: int
-    api_key: str | None = None
-    max_queue: int = 64
-    max_body_bytes: int = 2 * 2**20
+    def __init__(self, worker: DecodeWorker, settings: ServerSettings) -> None:
+        super().__init__(title="HaloSpec server", version="1", lifespan=_worker_runs)
+        self.worker = worker
+        self.settings = settings
+        self.router.route_class = JsonRoute
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the interface, without the status 422 that FastAPI assumes and this server never sends."""
+        description = super().openapi()
+        for operations in description["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            description["components"]["schemas"].pop(name, None)
+        return description
 
 
-def create_app(engine: Engine, template: ChatTemplate, card: schema.ModelCard, settings: ServerSettings) -> FastAPI:
+@asynccontextmanager
+async def _worker_runs(app: Application) -> AsyncIterator[None]:
+    await app.worker.start()
+    try:
+        yield
+    finally:
+        await app.worker.stop()
+
+
+def create_app(engine: Engine, template: ChatTemplate, card: schema.ModelCard, settings: ServerSettings) -> Application:
     """Build the application around a loaded engine; its lifespan starts and stops the decode thread."""
+    model = engine.target.model
     worker = DecodeWorker(engine, settings.max_queue)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await anyio.to_thread.run_sync(worker.start)
-        try:
-            yield
-        finally:
-            await anyio.to_thread.run_sync(worker.stop)
-
-    app = FastAPI(title="HaloSpec server", version="1", lifespan=lifespan)
-    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    intake = Intake(engine, template, settings)
+    metrics = Metrics(worker, card.id)
+    app = Application(worker, settings)
     answer_errors_in_openai_shape(app)
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     if settings.api_key is not None:
         app.add_middleware(RequireKey, key=settings.api_key)
+    app.add_middleware(RequestLog)
 
-    @app.get("/health")
-    async def health() -> schema.Health:
-        return schema.Health()
+    @app.get("/health", responses={503: {"model": schema.Health, "description": "Not ready for work."}})
+    async def health(response: Response) -> schema.Health:
+        """Say whether requests are taken."""
+        if not worker.draining and not worker.broken:
+            return schema.Health(status="ok")
+        response.status_code = 503
+        return schema.Health(status="failed" if worker.broken else "shutting_down")
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=_errors(401))
     async def models() -> schema.ModelList:
+        """Say what is loaded."""
         return schema.ModelList(data=[card])
 
-    @app.post("/v1/chat/completions", response_model=schema.ChatCompletion)
-    async def chat_completions(body: schema.ChatCompletionRequest, request: Request) -> Response:
-        generation = _generation(body, engine, template, settings)
-        job = Job(generation, body.stops)
-        reply = _Reply(body.model or card.id)
+    @app.get("/slots", responses=_errors(401))
+    async def slots() -> list[schema.Slot]:
+        """Say what the engine's slots held a moment ago."""
+        return [schema.Slot.of(state) for state in worker.slots]
+
+    @app.get(
+        "/metrics", response_class=Response, responses=_also(CONTENT_TYPE_LATEST, {"type": "string"}) | _errors(401)
+    )
+    async def prometheus() -> Response:
+        """Give every counter in Prometheus' text format."""
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.post(
+        "/v1/chat/completions",
+        response_model=schema.ChatCompletion,
+        responses=_also("text/event-stream", _EVENT) | _errors(*_STATUSES),
+    )
+    async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
+        """Write the assistant's next turn."""
+        arrived_ns = arrival_ns(request.scope)
+        job = Job(
+            await intake.generations(body),
+            tuple(body.stop or ()),
+            model.piece,
+            streamed=bool(body.stream),
+            arrived_ns=arrived_ns,
+            deadline_ns=_deadline_ns(body.deadline_ms, settings.deadline_s, arrived_ns),
+        )
         try:
             worker.submit(job)
-        except QueueFull:
+        except QueueFull as full:
+            metrics.refused("queue_full")
             raise ApiError(
                 429, f"{settings.max_queue} requests already wait; try again later.", kind="rate_limit_error",
-                code="queue_full", headers={"Retry-After": str(_RETRY_AFTER_S)},
+                code="queue_full", headers=retry_after(full.retry_after_s),
             ) from None  # fmt: skip
-        if body.stream:
-            return StreamingResponse(reply.stream(job, body.wants_usage), media_type="text/event-stream")
-        return await _whole_reply(reply, job, request)
+        except ShuttingDown as shutting_down:
+            metrics.refused("shutting_down")
+            raise api_error(shutting_down, settings.shutdown_grace_s) from None
+        return Answer(
+            job,
+            ReplyWriter(body.model or card.id, partial(spelled, model)),
+            metrics,
+            wants_usage=body.wants_usage,
+            shutdown_grace_s=settings.shutdown_grace_s,
+        )
 
     return app
 
 
-def _generation(
-    body: schema.ChatCompletionRequest, engine: Engine, template: ChatTemplate, settings: ServerSettings
-) -> Generation:
-    """Turn a request into what the engine is to do, or refuse it."""
-    model = engine.target.model
-    try:
-        prompt_text = template.render([{"role": m.role, "content": m.text} for m in body.messages])
-    except TemplateRefusal as refusal:
-        raise ApiError(400, f"{refusal}.", param="messages") from refusal
-    # A template that writes the bos token itself must not get a second one from the tokeniser.
-    add_bos = model.adds_bos and not (template.bos and prompt_text.startswith(template.bos))
-    prompt = tuple(model.tokenize(prompt_text, add_bos=add_bos))
-    room = engine.target.n_ctx - len(prompt)
-    if not prompt:
-        raise ApiError(400, "The messages render to an empty prompt.", param="messages")
-    if room < 1:
-        raise ApiError(
-            400, f"The prompt has {len(prompt)} tokens and the context holds {engine.target.n_ctx}.",
-            param="messages", code="context_length_exceeded",
-        )  # fmt: skip
-    limit = body.token_limit
-    return Generation(
-        prompt=prompt,
-        max_tokens=room if limit is None else min(limit, room),
-        sampling=Sampling(
-            temperature=1.0 if body.temperature is None else body.temperature,
-            top_p=1.0 if body.top_p is None else body.top_p,
-        ),
-        draft_length=settings.draft_length if body.draft_length is None else body.draft_length,
-        # numpy's seeds are not negative; OpenAI's may be.
-        seed=None if body.seed is None else body.seed % 2**64,
-        ignore_eos=bool(body.ignore_eos),
-    )
+def _deadline_ns(wanted_ms: int | None, default_s: float | None, arrived_ns: int) -> int | None:
+    if wanted_ms is not None:
+        return arrived_ns + wanted_ms * 1_000_000
+    return None if default_s is None else arrived_ns + round(default_s * 1e9)
 
 
-class _Reply:
-    """Writes one reply, whole or as a stream."""
-
-    def __init__(self, model: str) -> None:
-        self._id = f"chatcmpl-{uuid.uuid4().hex}"
-        self._created = int(time.time())
-        self._model = model
-
-    def whole(self, text: str, report: Report) -> schema.ChatCompletion:
-        return schema.ChatCompletion(
-            id=self._id,
-            created=self._created,
-            model=self._model,
-            choices=[schema.Choice(message=schema.AssistantMessage(content=text), finish_reason=report.finish_reason)],
-            usage=report.usage,
-            timings=report.timings,
-            speculation=report.speculation,
-        )
-
-    async def stream(self, job: Job, wants_usage: bool) -> AsyncIterator[str]:
-        """Yield server-sent events; a client that goes away cancels the job."""
-        try:
-            yield self._event(schema.Delta(role="assistant", content=""))
-            async for event in job.events():
-                if isinstance(event, str):
-                    yield self._event(schema.Delta(content=event))
-                    continue
-                if wants_usage:
-                    yield self._event(schema.Delta(), finish_reason=event.finish_reason)
-                    yield self._event(None, usage=event.usage, report=event)
-                else:
-                    yield self._event(schema.Delta(), finish_reason=event.finish_reason, report=event)
-            yield "data: [DONE]\n\n"
-        except GenerationFailed:
-            error = schema.ErrorResponse(error=internal_error())
-            yield f"data: {error.model_dump_json()}\n\n"
-        finally:
-            job.cancel()
-
-    def _event(
-        self,
-        delta: schema.Delta | None,
-        *,
-        finish_reason: schema.FinishReason | None = None,
-        usage: schema.Usage | None = None,
-        report: Report | None = None,
-    ) -> str:
-        choices = [] if delta is None else [schema.ChunkChoice(delta=delta, finish_reason=finish_reason)]
-        chunk = schema.ChatCompletionChunk(
-            id=self._id,
-            created=self._created,
-            model=self._model,
-            choices=choices,
-            usage=usage,
-            timings=report.timings if report else None,
-            speculation=report.speculation if report else None,
-        )
-        data = chunk.model_dump(exclude_none=True)
-        for choice in data["choices"]:
-            choice.setdefault("finish_reason", None)
-        return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {
+            "model": schema.ErrorResponse,
+            "description": _STATUSES[status],
+            "headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}} if status in _RETRIED else {},
+        }
+        for status in statuses
+    }
 
 
-async def _whole_reply(reply: _Reply, job: Job, request: Request) -> Response:
-    """Wait for the whole reply; a client that goes away meanwhile cancels the job."""
-    parts: list[str] = []
-    report: Report | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
-        try:
-            async for event in job.events():
-                if isinstance(event, str):
-                    parts.append(event)
-                else:
-                    report = event
-        except GenerationFailed:
-            report = None
-        finally:
-            job.cancel()
-            tasks.cancel_scope.cancel()
-    if report is None:
-        return error_response(500, internal_error())
-    return JSONResponse(reply.whole("".join(parts), report).model_dump())
-
-
-async def _cancel_when_gone(request: Request, waiting: anyio.CancelScope) -> None:
-    """End the wait, not the job alone: one that is cancelled in the queue never reports."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    waiting.cancel()
+def _also(media_type: str, content: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {"schema": content}}}}

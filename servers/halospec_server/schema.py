@@ -1,113 +1,14 @@
-"""The HTTP interface's request and response bodies; docs/api.md explains them."""
+"""What the HTTP interface sends; docs/api.md explains it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel
 
-from halospec_server.engine import MAX_DRAFT_LENGTH
+from halospec_server.slots import SlotState
 
-MAX_STOPS = 4
-
-
-def _encodable(text: str) -> str:
-    """JSON can spell half a surrogate pair, which is no character and has no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("half a surrogate pair is not text") from error
-    return text
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
-
-
-class TextPart(BaseModel):
-    """A piece of a message's content; only text is understood."""
-
-    type: Literal["text"]
-    text: Text
-
-
-class ChatMessage(BaseModel):
-    """One turn of the conversation."""
-
-    role: Text = Field(min_length=1, max_length=64)
-    content: Text | list[TextPart]
-
-    @property
-    def text(self) -> str:
-        """The content as one string."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-
-
-class StreamOptions(BaseModel):
-    """What a stream should carry besides text."""
-
-    include_usage: bool | None = None
-
-
-class ChatCompletionRequest(BaseModel):
-    """Body of ``POST /v1/chat/completions``.
-
-    Unknown fields are ignored. Fields that would change the reply but are not offered are refused.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    messages: list[ChatMessage] = Field(min_length=1)
-    model: Text | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    temperature: float | None = Field(default=None, ge=0.0, le=2.0)
-    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: str | list[str] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    draft_length: int | None = Field(default=None, ge=0, le=MAX_DRAFT_LENGTH)
-    ignore_eos: bool | None = None
-    n: int | None = None
-    logprobs: bool | None = None
-    logit_bias: dict[str, float] | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    tools: list[Any] | None = None
-    response_format: dict[str, Any] | None = None
-
-    @field_validator("stop")
-    @classmethod
-    def _few_stops(cls, stop: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(stop, list) and len(stop) > MAX_STOPS:
-            raise ValueError(f"at most {MAX_STOPS} stop strings are taken")
-        return stop
-
-    @model_validator(mode="after")
-    def _offered(self) -> ChatCompletionRequest:
-        if self.n not in (None, 1):
-            raise ValueError("n: only one choice is offered")
-        for name in ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "tools"):
-            if getattr(self, name):
-                raise ValueError(f"{name}: not offered")
-        if self.response_format is not None and self.response_format.get("type") != "text":
-            raise ValueError("response_format: only text is offered")
-        return self
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Stop strings; empty ones stop nothing."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-
-    @property
-    def token_limit(self) -> int | None:
-        """The limit asked for, under its newer name first."""
-        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether a stream should end with a usage chunk."""
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
+FinishReason = Literal["stop", "length"]
 
 
 class PromptTokensDetails(BaseModel):
@@ -140,23 +41,49 @@ class Timings(BaseModel):
 class RoundReport(BaseModel):
     """One pass of the target after the prompt."""
 
+    choice: int
+    limit: int
     k: int
     accepted: int
     draft_us: float
+    catch_up_us: float
     verify_us: float
     sample_us: float
+    threads: int
+    draft_threads: int
+    sequences: int
+    width: int
 
 
 class Speculation(BaseModel):
     """What speculation did in this request."""
 
-    draft_length: int
+    draft_length: int | None
+    length_policy: str | None
     drafter: str
     draft_prompt_ms: float
+    deadline_exceeded: bool
     rounds: list[RoundReport]
 
 
-FinishReason = Literal["stop", "length"]
+class LikelyToken(BaseModel):
+    """A token and its log probability; ``bytes`` is null where the token adds nothing to the text."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprobs(LikelyToken):
+    """A token of the reply, and the likeliest ones in its place."""
+
+    top_logprobs: list[LikelyToken]
+
+
+class Logprobs(BaseModel):
+    """Log probabilities of a reply's tokens, in order."""
+
+    content: list[TokenLogprobs]
 
 
 class AssistantMessage(BaseModel):
@@ -167,12 +94,12 @@ class AssistantMessage(BaseModel):
 
 
 class Choice(BaseModel):
-    """The only choice of a whole reply."""
+    """One of the texts of a whole reply."""
 
-    index: int = 0
+    index: int
     message: AssistantMessage
     finish_reason: FinishReason
-    logprobs: None = None
+    logprobs: Logprobs | None
 
 
 class ChatCompletion(BaseModel):
@@ -186,34 +113,6 @@ class ChatCompletion(BaseModel):
     usage: Usage
     timings: Timings
     speculation: Speculation
-
-
-class Delta(BaseModel):
-    """What a chunk adds."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-
-
-class ChunkChoice(BaseModel):
-    """The only choice of a chunk."""
-
-    index: int = 0
-    delta: Delta
-    finish_reason: FinishReason | None = None
-
-
-class ChatCompletionChunk(BaseModel):
-    """One event of a stream."""
-
-    id: str
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: Usage | None = None
-    timings: Timings | None = None
-    speculation: Speculation | None = None
 
 
 class ErrorBody(BaseModel):
@@ -242,14 +141,33 @@ class LoadedModel(BaseModel):
 
 
 class ModelMeta(BaseModel):
-    """What is loaded."""
+    """What is loaded, and how it is run.
+
+    Attributes
+    ----------
+    drafter, drafters
+        The one for requests that name none, and all that they may name.
+    ctx_size, parallel
+        Positions that one request may occupy, and requests that are decoded together.
+    batch_size
+        Most positions in one pass.
+    threads, draft_threads
+        Of the target's and the draft model's passes; None where no draft model is loaded.
+    draft_length, length_policy
+        For requests that give none; the length is None where the policy chooses it.
+    """
 
     target: LoadedModel
     draft: LoadedModel | None
     drafter: str
+    drafters: list[str]
     ctx_size: int
+    parallel: int
+    batch_size: int
     threads: int
-    draft_length: int
+    draft_threads: int | None
+    draft_length: int | None
+    length_policy: str
     llama_cpp: str
 
 
@@ -270,7 +188,30 @@ class ModelList(BaseModel):
     data: list[ModelCard]
 
 
+class Slot(BaseModel):
+    """A slot of the engine: what its caches hold by the engine's own books and by llama.cpp's."""
+
+    id: int
+    is_processing: bool
+    target_tokens: int
+    target_cells: int
+    draft_tokens: int
+    draft_cells: int
+
+    @classmethod
+    def of(cls, state: SlotState) -> Slot:
+        """Put the engine's words into the interface's."""
+        return cls(
+            id=state.slot,
+            is_processing=state.running,
+            target_tokens=state.target_tokens,
+            target_cells=state.target_cells,
+            draft_tokens=state.draft_tokens,
+            draft_cells=state.draft_cells,
+        )
+
+
 class Health(BaseModel):
     """Body of ``GET /health``."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "shutting_down", "failed"]

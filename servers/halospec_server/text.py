@@ -15,6 +15,13 @@ class TextAssembler:
     ----------
     stops
         The text ends before the first occurrence of any of them.
+
+    Attributes
+    ----------
+    stopped
+        Whether one of them has occurred.
+    read, released
+        Characters that have become whole, and those of them that were returned.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -22,6 +29,8 @@ class TextAssembler:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self.stopped = False
+        self.read = 0
+        self.released = 0
 
     def push(self, piece: bytes) -> str:
         """Take in the next token's bytes and return the text that is certain now."""
@@ -32,12 +41,24 @@ class TextAssembler:
         if self.stopped:
             return ""
         text = self._release(self._decoder.decode(b"", final=True))
+        if self.stopped:
+            return text
         rest, self._held = self._held, ""
-        return text + ("" if self.stopped else rest)
+        self.released += len(rest)
+        return text + rest
 
     def _release(self, text: str) -> str:
         if self.stopped:
             return ""
+        self.read += len(text)
+        certain = self._certain(text)
+        self.released += len(certain)
+        return certain
+
+    def _certain(self, text: str) -> str:
+        """Take in text and return what of it and of the text held back can belong to no stop string."""
+        if not self._stops:
+            return text
         self._held += text
         # The stop that is complete first ends the text, however the text was split into pieces.
         found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
@@ -45,7 +66,7 @@ class TextAssembler:
             certain, self._held = self._held[: min(found)[1]], ""
             self.stopped = True
             return certain
-        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
+        keep = max(_overlap(self._held, stop) for stop in self._stops)
         cut = len(self._held) - keep
         certain, self._held = self._held[:cut], self._held[cut:]
         return certain

@@ -1,127 +1,137 @@
-"""The decode thread: one request at a time, the others in a bounded queue, HTTP kept off it."""
+"""The event loop's side of the decode thread: a bounded queue in, text out, HTTP kept off the thread."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
-from collections.abc import AsyncIterator
+import time
 from concurrent.futures import Future
 
-from halospec_server.completion import Report, complete
-from halospec_server.engine import Engine, Generation
+from halospec_server.completion import Account, Completion
+from halospec_server.counters import Counters
+from halospec_server.decoding import Command, Decoder
+from halospec_server.engine import Engine
+from halospec_server.jobs import Delivery, Dropped, Job, ShuttingDown
+from halospec_server.retry_after import soonest_end_s
+from halospec_server.slots import SlotState
 
 _log = logging.getLogger("halospec_server.worker")
 
 
-class QueueFull(RuntimeError):
-    """As many requests wait as the server was told to let wait."""
+class QueueFull(Exception):
+    """As many texts wait as the server was told to let wait; ``retry_after_s`` says when one of them may not."""
 
-
-class GenerationFailed(RuntimeError):
-    """The engine failed; the log has the reason."""
-
-
-class Job:
-    """A request on its way through the decode thread.
-
-    Iterate over `events` in the event loop that made the job: pieces of text, then one `Report`. `cancel` may be
-    called from anywhere, any number of times; the decode thread lets go before its next pass.
-    """
-
-    def __init__(self, generation: Generation, stops: tuple[str, ...]) -> None:
-        self.generation = generation
-        self.stops = stops
-        self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[str | Report | GenerationFailed] = asyncio.Queue()
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Say that nobody wants the rest."""
-        self._cancelled.set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody wants the rest."""
-        return self._cancelled.is_set()
-
-    async def events(self) -> AsyncIterator[str | Report]:
-        """Yield text as it comes and the report at the end.
-
-        Raises
-        ------
-        GenerationFailed
-            If the engine failed.
-        """
-        while True:
-            event = await self._events.get()
-            if isinstance(event, GenerationFailed):
-                raise event
-            yield event
-            if isinstance(event, Report):
-                return
-
-    def post(self, event: str | Report | GenerationFailed) -> None:
-        """Hand an event over from the decode thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
-        except RuntimeError:
-            # The event loop is closed: the server is shutting down and nobody can read this.
-            self.cancel()
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class DecodeWorker:
-    """Runs jobs one after another on a thread of its own.
+    """Gives work to a thread that decodes, and its text to those who wait for it.
 
     No other thread may decode, not even once: OpenMP keeps a team of threads for each thread that ever did, and with
     more of them than cores its barriers give up spinning, which made every pass half as slow again.
 
+    All methods are for the event loop in which it was started.
+
     Parameters
     ----------
     max_queue
-        Jobs that may wait besides the one that runs.
+        Texts that may wait besides those in slots.
     """
 
     def __init__(self, engine: Engine, max_queue: int) -> None:
+        self.draining = False
         self._engine = engine
-        self._max_queue = max_queue
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._unfinished: set[Job] = set()
-        self._lock = threading.Lock()
+        self._places = engine.parallel + max_queue
+        self._decoder = Decoder(engine, self._hand_over)
+        self._jobs: set[Job] = set()
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
         self._warm: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> None:
-        """Start the thread and return when the models are warm.
+    async def start(self) -> None:
+        """Start the thread, once, and return when the models are warm.
 
         Raises
         ------
         LlamaError
             If they cannot decode.
         """
-        self._thread.start()
-        self._warm.result()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread.start()
+        await asyncio.wrap_future(self._warm)
 
-    def stop(self) -> None:
-        """Let the job that runs finish or be cancelled, then end the thread."""
-        self._jobs.put(None)
-        self._thread.join()
+    async def stop(self) -> None:
+        """End what runs before its next pass, and the thread."""
+        self.draining = True
+        self._decoder.inbox.put(Command.EXIT)
+        await asyncio.to_thread(self._thread.join)
 
     def submit(self, job: Job) -> None:
-        """Queue a job.
+        """Queue a job. All of its texts get in as long as there is a place for the first.
 
         Raises
         ------
         QueueFull
-            If ``max_queue`` jobs wait already.
+            If ``max_queue`` texts wait already.
+        ShuttingDown
+            If no more work is taken.
         """
-        with self._lock:
-            # Whoever has gone away takes no place, though the decode thread has yet to notice.
-            if sum(not waiting.cancelled for waiting in self._unfinished) > self._max_queue:
-                raise QueueFull
-            self._unfinished.add(job)
-        self._jobs.put(job)
+        if self.draining:
+            raise ShuttingDown
+        wanted = self._wanted()
+        if len(wanted) >= self._places:
+            raise QueueFull(soonest_end_s(wanted, time.perf_counter_ns()))
+        self._jobs.add(job)
+        self._nobody_waits.clear()
+        self._decoder.inbox.put(job)
+
+    def drain(self) -> None:
+        """Take no more work, send those away that wait, and let those finish that run."""
+        self.draining = True
+        self._decoder.inbox.put(Command.DRAIN)
+
+    def end(self) -> None:
+        """End what runs before its next pass."""
+        self._decoder.inbox.put(Command.END)
+
+    async def idle(self) -> None:
+        """Return as soon as nobody waits for anything."""
+        await self._nobody_waits.wait()
+
+    @property
+    def running(self) -> int:
+        """Texts in slots."""
+        return sum(text.admitted_ns is not None for text in self._wanted())
+
+    @property
+    def waiting(self) -> int:
+        """Texts in the queue."""
+        return sum(text.admitted_ns is None for text in self._wanted())
+
+    @property
+    def broken(self) -> bool:
+        """Whether the engine failed in such a way that only a new start helps."""
+        return self._decoder.broken
+
+    @property
+    def counters(self) -> Counters:
+        """What has been done so far."""
+        return self._decoder.counters
+
+    @property
+    def slots(self) -> list[SlotState]:
+        """What the slots held a moment ago."""
+        return self._decoder.slots
+
+    def _wanted(self) -> list[Completion]:
+        """Return the texts that take a place; whoever has gone away takes none, though it may not be noticed yet."""
+        return [text for job in self._jobs if not job.cancelled for text in job.completions if not text.ended]
 
     def _run(self) -> None:
         try:
@@ -130,21 +140,27 @@ class DecodeWorker:
             self._warm.set_exception(error)
             return
         self._warm.set_result(None)
-        while (job := self._jobs.get()) is not None:
-            last = None if job.cancelled else self._complete(job)
-            # Counted out before its end is told: whoever waited for it may ask again at once.
-            with self._lock:
-                self._unfinished.discard(job)
-            if last is not None:
-                job.post(last)
+        self._decoder.run()
 
-    def _complete(self, job: Job) -> Report | GenerationFailed:
-        """Post all of a job's events but the last, and return that."""
+    def _hand_over(self, deliveries: list[Delivery]) -> None:
+        """Bring what a step brought to the event loop; called on the decode thread.
+
+        One call for all of it: each wakes the loop, which then takes a core from the pass that runs by now.
+        """
+        assert self._loop is not None  # noqa: S101  # the thread that calls this is started after it is set
         try:
-            for event in complete(self._engine, job.generation, job.stops, lambda: job.cancelled):
-                if isinstance(event, Report):
-                    return event
-                job.post(event)
-        except Exception:  # noqa: BLE001  # whatever happens, the thread that everyone waits for goes on; it is logged
-            _log.exception("a request failed")
-        return GenerationFailed("the engine failed")
+            self._loop.call_soon_threadsafe(self._receive, deliveries)
+        except RuntimeError:
+            _log.debug("the event loop is closed; nobody can read what was decoded")
+
+    def _receive(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            job, event = delivery.job, delivery.event
+            # Counted out before its end is told: whoever waited for it may ask again at once.
+            if isinstance(event, Account | Dropped):
+                job.unfinished -= 1
+                if job.unfinished == 0:
+                    self._jobs.discard(job)
+                    if not self._jobs:
+                        self._nobody_waits.set()
+            job.put(delivery)

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[2] / "servers" / "build_llama_cpp.py"
-WHEEL_NAME = "llama_cpp_python-{version}-py3-none-any.whl"
-NOTES_ITS_CALLS = """
-import os, pathlib, sys, time
-stand_ins = pathlib.Path(__file__).parents[1]
-with open(stand_ins / "pip-calls", "a") as calls:
-    calls.write(sys.argv[1] + "\\n")
-if sys.argv[1] == "wheel":
-"""
-WRITES_A_WHEEL = f"""
-folder = pathlib.Path(sys.argv[sys.argv.index("--wheel-dir") + 1])
-version = sys.argv[-1].partition("==")[2]
-(folder / {WHEEL_NAME!r}.format(version=version)).write_bytes(b"stand-in")
-"""
+import build_llama_cpp
+from set_ups import SERVERS, WRITES_A_WHEEL, SetUp, make_bare_environment, put_stand_in_wheel, python_of
+
+PROGRAM = SERVERS / "build_llama_cpp.py"
 NEVER_ENDS = """
 (stand_ins / "started.new").write_text(str(os.getpid()))
 (stand_ins / "started.new").rename(stand_ins / "started")
@@ -44,160 +28,25 @@ faster.mkdir()
 """
 
 
-def load_program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build_llama_cpp", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-program = load_program()
 posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and paths")
-
-
-@dataclass(frozen=True)
-class SetUp:
-    """A bare virtual environment, an empty cache, and stand-ins in front of what is installed."""
-
-    python: Path
-    cache: Path
-    stand_ins: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.cache.parent),
-            "XDG_CACHE_HOME": str(self.cache),
-            "PYTHONPATH": str(self.stand_ins),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-
-    @property
-    def wheels(self) -> Path:
-        return self.cache / "halospec" / "wheels"
-
-    @property
-    def pip_calls(self) -> list[str]:
-        """The subcommands that the stand-in pip was called with, in order."""
-        calls = self.stand_ins / "pip-calls"
-        return calls.read_text().split() if calls.exists() else []
-
-    def stand_in(self, package: str, file: str, source: str) -> None:
-        path = self.stand_ins / package / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(source))
-
-    def stand_in_pip(self, on_wheel: str) -> None:
-        """Put a pip in place that notes its subcommand, installs nothing, and does ``on_wheel`` when asked to build."""
-        self.stand_in("pip", "__init__.py", "")
-        self.stand_in("pip", "__main__.py", NOTES_ITS_CALLS + textwrap.indent(on_wheel, "    "))
-
-    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.python, PROGRAM],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-
-def python_of(environment: Path) -> Path:
-    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 @pytest.fixture(scope="module")
 def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("a path with spaces") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    return folder
+    return make_bare_environment(tmp_path_factory.mktemp("a path with spaces") / "venv")
 
 
 @pytest.fixture
 def set_up(bare_environment: Path, tmp_path: Path) -> SetUp:
-    stand_ins = tmp_path / "stand-ins"
-    made = SetUp(python=python_of(bare_environment), cache=tmp_path / "cache", stand_ins=stand_ins)
+    made = SetUp(PROGRAM, python_of(bare_environment), tmp_path / "cache", tmp_path / "stand-ins")
     made.stand_in("llama_cpp", "__init__.py", "def llama_backend_init(): pass\n")
     return made
-
-
-@pytest.fixture
-def recipe() -> Any:
-    return program.recipe_for({})
-
-
-class TestKey:
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"version": "0.3.99"},
-            {"cmake_args": ("-DGGML_CUDA=ON",)},
-            {"toolchain": ("CXX=clang++",)},
-            {"python_tag": "cpython-399"},
-            {"platform": "macosx-14.0-arm64"},
-        ],
-    )
-    def test_differs_when_anything_that_shapes_the_wheel_differs(self, recipe: Any, change: dict[str, Any]) -> None:
-        assert replace(recipe, **change).key != recipe.key
-
-    def test_is_the_same_for_the_same_recipe(self, recipe: Any) -> None:
-        assert replace(recipe).key == recipe.key
-
-    def test_starts_with_the_version_and_is_a_plain_folder_name(self, recipe: Any) -> None:
-        assert recipe.key.startswith(f"{recipe.version}-")
-        assert recipe.key == Path(recipe.key).name
-
-    @pytest.mark.parametrize("variable", ["CMAKE_ARGS", "CC", "CXXFLAGS"])
-    def test_follows_the_environment_that_the_build_would_see(self, recipe: Any, variable: str) -> None:
-        assert program.recipe_for({variable: "-DX=1"}).key != recipe.key
-
-
-class TestFlags:
-    def test_the_users_flags_come_last_so_that_they_win(self) -> None:
-        assert program.recipe_for({"CMAKE_ARGS": "-DGGML_NATIVE=ON -DGGML_CUDA=ON"}).cmake_args[-2:] == (
-            "-DGGML_NATIVE=ON",
-            "-DGGML_CUDA=ON",
-        )
-
-    def test_a_cpu_with_avx2_needs_none_but_the_portable_ones(self, tmp_path: Path) -> None:
-        cpuinfo = tmp_path / "cpuinfo"
-        cpuinfo.write_text("processor\t: 0\nflags\t\t: sse4_2 avx f16c fma bmi2 avx2 avx512f amx_tile\n")
-        assert program.portable_flags("x86_64", cpuinfo) == program.PORTABLE
-
-    def test_what_an_old_cpu_lacks_is_switched_off(self, tmp_path: Path) -> None:
-        cpuinfo = tmp_path / "cpuinfo"
-        cpuinfo.write_text("processor\t: 0\nflags\t\t: sse4_2 avx f16c\n")
-        added = set(program.portable_flags("x86_64", cpuinfo)) - set(program.PORTABLE)
-        assert added == {"-DGGML_AVX2=OFF", "-DGGML_FMA=OFF", "-DGGML_BMI2=OFF"}
-
-    @pytest.mark.parametrize("machine", ["aarch64", "arm64"])
-    def test_another_architecture_is_not_judged_by_x86_features(self, tmp_path: Path, machine: str) -> None:
-        cpuinfo = tmp_path / "cpuinfo"
-        cpuinfo.write_text("flags\t\t: none of them\n")
-        assert program.portable_flags(machine, cpuinfo) == program.PORTABLE
-
-
-class TestCompileJobs:
-    def test_every_core_when_memory_allows(self) -> None:
-        assert program.compile_jobs(4, 64_000_000_000) == 4
-
-    def test_fewer_when_memory_is_short_but_never_none(self) -> None:
-        assert program.compile_jobs(16, 4_000_000_000) == 2
-        assert program.compile_jobs(16, 500_000_000) == 1
-
-    def test_every_core_when_the_system_does_not_say(self) -> None:
-        assert program.compile_jobs(3, None) == 3
 
 
 def test_the_version_is_the_lower_bound_of_the_projects_requirement(tmp_path: Path) -> None:
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[project.optional-dependencies]\nserver = ["a", "llama-cpp-python>=1.2.3,<2"]\n')
-    assert program.pinned_version(pyproject) == "1.2.3"
+    assert build_llama_cpp.pinned_version(pyproject) == "1.2.3"
 
 
 class TestWithoutACompiler:
@@ -255,7 +104,7 @@ class TestBuild:
         assert "line 0\n" in log.read_text()
 
     def test_beside_another_that_was_faster_takes_the_others_wheel(self, set_up: SetUp) -> None:
-        name = program.recipe_for({}).key
+        name = build_llama_cpp.llama_cpp_python().recipe({}).key
         set_up.stand_in_pip(WRITES_A_WHEEL + WINS_THE_RACE.format(name=name))
         ended = set_up.run()
         assert ended.returncode == 0, ended.stderr
@@ -308,9 +157,10 @@ def test_an_environment_without_pip_is_one_clear_sentence(set_up: SetUp) -> None
 def test_real_pip_installs_a_stand_in_wheel_from_the_cache_and_then_has_nothing_to_do(tmp_path: Path) -> None:
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    set_up = SetUp(python=python_of(environment), cache=tmp_path / "cache", stand_ins=tmp_path / "none")
-    recipe = program.recipe_for({})
-    put_stand_in_wheel(set_up.wheels / recipe.key, recipe.version)
+    set_up = SetUp(PROGRAM, python_of(environment), tmp_path / "cache", tmp_path / "none")
+    recipe = build_llama_cpp.llama_cpp_python().recipe({})
+    library = {"llama_cpp/__init__.py": "def llama_backend_init(): pass\n"}
+    put_stand_in_wheel(set_up.wheels / recipe.key, build_llama_cpp.NAME, recipe.version, library)
 
     first, second = set_up.run(PATH=""), set_up.run(PATH="")
 
@@ -318,19 +168,6 @@ def test_real_pip_installs_a_stand_in_wheel_from_the_cache_and_then_has_nothing_
     assert f"Installed llama-cpp-python {recipe.version} from " in first.stderr
     assert second.returncode == 0
     assert second.stderr == f"llama-cpp-python {recipe.version} is already here.\n"
-
-
-def put_stand_in_wheel(folder: Path, version: str) -> None:
-    """Write the smallest wheel that pip accepts as llama-cpp-python."""
-    folder.mkdir(parents=True)
-    metadata = f"llama_cpp_python-{version}.dist-info"
-    with zipfile.ZipFile(folder / WHEEL_NAME.format(version=version), "w") as wheel:
-        wheel.writestr("llama_cpp/__init__.py", "def llama_backend_init(): pass\n")
-        wheel.writestr(f"{metadata}/METADATA", f"Metadata-Version: 2.1\nName: llama-cpp-python\nVersion: {version}\n")
-        wheel.writestr(
-            f"{metadata}/WHEEL", "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{metadata}/RECORD", "")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -31,12 +31,16 @@ class RejectionVerifier:
         self._rng = rng
 
     def verify(self, draft: Draft, rows: Logits) -> Verdict:
-        """Judge a draft; the token after the kept prefix comes from the residual, or after a full run from p."""
+        """Judge a draft; the token after the kept prefix comes from the residual, or after a full run from p.
+
+        Rows after the first refusal are not looked at.
+        """
         for i, proposed in enumerate(draft.tokens):
             target = self._sampling.distribution(rows[i])
-            proposal = draft.distributions[i] if draft.distributions is not None else None
-            drafted_probability = proposal[proposed] if proposal is not None else 1.0
-            if self._rng.random() * drafted_probability < target[proposed]:
+            proposal = None if draft.distributions is None else draft.distributions[i]
+            drafted_probability = 1.0 if proposal is None else float(proposal[proposed])
+            # float(), here too: beside single precision, numpy would round the random number itself to it.
+            if self._rng.random() * drafted_probability < float(target[proposed]):
                 continue
             residual = _residual(target, proposal, proposed)
             return Verdict(accepted=i, token=draw(residual, self._rng))
@@ -45,12 +49,16 @@ class RejectionVerifier:
 
 
 def _residual(target: Probabilities, proposal: Probabilities | None, proposed: int) -> Probabilities:
-    """Return (p − q)₊, not normalised; without a distribution q is a point mass on the proposed token."""
+    """Return (p − q)₊, not normalised; without a distribution q is a point mass on the proposed token.
+
+    q may belong to a smaller vocabulary: it gives no probability to the rest.
+    """
     residual = target.copy()
     if proposal is None:
         residual[proposed] = 0.0
     else:
-        shared = len(proposal)
-        residual[:shared] = np.maximum(residual[:shared] - proposal, 0.0)
+        shared = residual[: len(proposal)]
+        shared -= proposal
+        np.maximum(shared, 0.0, out=shared)
     # With p = q up to rounding nothing may be left; then p itself is the right distribution.
-    return residual if residual.any() else target
+    return residual if residual.max() > 0.0 else target

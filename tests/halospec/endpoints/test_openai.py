@@ -42,6 +42,7 @@ async def test_a_request_carries_what_was_asked_and_nothing_that_was_not(say_hel
         "temperature": 0.0,
         "stream": True,
         "stream_options": {"include_usage": True},
+        "cache_prompt": False,
     }
 
 

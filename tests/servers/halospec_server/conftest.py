@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from halospec_server.engine import Engine
+from plain_decoding import PlainDecoder
 from tiny_engines import Pair, open_engine
 from tiny_server import RunningServer, serving
 
@@ -19,16 +20,23 @@ def model_engine(tiny_pair: Pair) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
+def alone(model_engine: Engine) -> Iterator[PlainDecoder]:
+    """The tiny target, decoding by itself in another context."""
+    with closing(PlainDecoder(model_engine.target.model)) as decoder:
+        yield decoder
+
+
+@pytest.fixture(scope="session")
 def lookup_engine(tiny_pair: Pair) -> Iterator[Engine]:
     """The tiny target with prompt lookup."""
-    with closing(open_engine(tiny_pair, "ngram")) as engine:
+    with closing(open_engine(tiny_pair, "prompt_lookup")) as engine:
         yield engine
 
 
-@pytest.fixture(scope="session", params=["model", "ngram"])
+@pytest.fixture(scope="session", params=["model", "prompt_lookup"])
 def engine(request: pytest.FixtureRequest, model_engine: Engine, lookup_engine: Engine) -> Engine:
     """The tiny target with each drafter in turn."""
-    return {"model": model_engine, "ngram": lookup_engine}[request.param]
+    return {"model": model_engine, "prompt_lookup": lookup_engine}[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def test_a_stream_says_what_a_whole_reply_says(client: httpx.Client, draft_lengt
     assert streamed.text == reply["choices"][0]["message"]["content"]
     last = streamed.chunks[-1]
     assert last["choices"][0]["finish_reason"] == reply["choices"][0]["finish_reason"]
-    for account in ("draft_n", "draft_n_accepted", "predicted_n", "prompt_n"):
+    for account in ("draft_n", "draft_n_accepted", "predicted_n"):
         assert last["timings"][account] == reply["timings"][account]
     assert last["speculation"]["draft_length"] == draft_length
     assert [(r["k"], r["accepted"]) for r in last["speculation"]["rounds"]] == [

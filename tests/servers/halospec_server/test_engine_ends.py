@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
-from halospec_server.engine import Engine, Round
+from halospec_server.engine import Engine
+from halospec_server.generation import Round
 from tiny_engines import Pair, greedy, open_engine, prompt_of, rounds_of, tokens_of
 from tiny_models import FIRST_PIECE, N_VOCAB
 
@@ -67,6 +69,7 @@ def test_the_engine_can_be_used_again_after_an_abandoned_text(engine: Engine) ->
     for taken in (1, 2, 5):
         abandoned = engine.generate(greedy(prompt_of("ka ka ti mo ka"), 60, 4))
         assert len(list(itertools.islice(abandoned, taken))) == taken
+        abandoned.close()
         assert tokens_of(list(engine.generate(generation))) == expected
 
 
@@ -83,11 +86,10 @@ def test_a_cancelled_text_is_a_beginning_and_harms_nothing(engine: Engine, asked
 
 
 def test_cancelling_is_heeded_between_the_passes_of_a_long_prompt(tiny_pair: Pair) -> None:
-    engine = open_engine(tiny_pair, ctx_size=2048)
-    prompt = (FIRST_PIECE,) * 1500
-    assert list(engine.generate(greedy(prompt, 5, 4), _yes_after(2))) == []
-    assert engine.target.length == 2 * engine.target.n_batch
-    engine.close()
+    with closing(open_engine(tiny_pair, ctx_size=2048)) as engine:
+        prompt = (FIRST_PIECE,) * 1500
+        assert list(engine.generate(greedy(prompt, 5, 4), _yes_after(2))) == []
+        assert engine.texts.length(0) == 2 * engine.target.n_batch
 
 
 def _yes_after(times: int) -> Callable[[], bool]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from contextlib import closing
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from halospec_server.drafters.model import ModelDrafter
-from halospec_server.drafters.protocol import Draft, Drafter, TokenIds
-from halospec_server.engine import Engine, Generation, Prefill, Round
+from halospec_server.engine import Engine
+from halospec_server.generation import Generation, Prefill, Round
 from halospec_server.sampling import Sampling
-from tiny_engines import GREEDY, prompt_of, tokens_of
+from tiny_engines import GREEDY, Pair, greedy, open_engine, prompt_of, rounds_of
 
 SAMPLINGS = (GREEDY, Sampling(1.0), Sampling(0.7, top_p=0.8))
 
@@ -56,63 +54,65 @@ def test_no_round_drafts_past_the_limit(engine: Engine, draft_length: int) -> No
 @pytest.mark.parametrize("draft_length", [0, 1, 4, 16])
 def test_after_every_step_the_targets_cache_lacks_the_last_token_alone(engine: Engine, draft_length: int) -> None:
     for generation in generations(draft_length):
-        length = len(generation.prompt)
-        for step in engine.generate(generation):
-            length += len(step.tokens)
-            if not step.ended:
-                assert engine.target.length == length - 1
+        sequence = engine.admit(generation)
+        while not sequence.finished and not sequence.released:
+            engine.step()
+            assert engine.texts.text(sequence.slot) == sequence.tokens[:-1]
+            assert engine.target.cells(sequence.slot) == len(sequence.tokens) - 1
+        engine.release(sequence)
 
 
 @pytest.mark.parametrize("draft_length", [1, 4, 16])
-def test_after_every_proposal_the_drafters_cache_is_the_text_and_the_proposal(
+def test_after_every_step_the_drafts_cache_is_the_text_it_knew_and_its_proposal(
     model_engine: Engine, draft_length: int
 ) -> None:
-    drafter = model_engine.drafter
+    drafter = model_engine.drafters["model"]
     assert isinstance(drafter, ModelDrafter)
-
-    def check(tokens: tuple[int, ...], draft: Draft) -> None:
-        # The last proposal is not decoded: the next round does that if it is accepted.
-        expected = [*tokens, *draft.tokens[:-1]]
-        assert drafter._resident == expected
-        assert drafter._context.length == len(expected)
-
     for generation in generations(draft_length):
-        watched = _Watched(drafter, check)
-        list(Engine(model_engine.target, watched).generate(generation))
-        assert watched.calls > 0 or generation.max_tokens == 1
+        sequence = model_engine.admit(generation)
+        model_engine.step()
+        assert drafter.texts.text(sequence.slot) == list(generation.prompt)
+        while not sequence.released:
+            known = list(sequence.tokens)
+            ((_, step),) = model_engine.step()
+            assert isinstance(step.cost, Round)
+            if step.cost.k:
+                # The last proposal is not decoded: the next round does that if it is accepted.
+                held = list(drafter.texts.text(sequence.slot))
+                assert held[: len(known)] == known
+                assert len(held) == len(known) + step.cost.k - 1
+                kept = sequence.tokens[len(known) :][: min(step.cost.accepted, step.cost.k - 1)]
+                assert held[len(known) :][: len(kept)] == kept
+            assert drafter.texts.length(sequence.slot) == drafter.texts.context.cells(sequence.slot)
 
 
-def test_the_text_given_to_the_drafter_only_grows(engine: Engine) -> None:
-    assert engine.drafter is not None
-    for generation in generations(4):
-        watched = _Watched(engine.drafter, lambda _tokens, _draft: None)
-        steps = list(Engine(engine.target, watched).generate(generation))
-        text = generation.prompt + tokens_of(steps)
-        assert all(text[: len(seen)] == seen for seen in watched.seen)
-        assert all(len(before) < len(after) for before, after in pairwise(watched.seen))
+def test_a_round_says_which_passes_it_shared(tiny_pair: Pair) -> None:
+    with closing(open_engine(tiny_pair, parallel=3)) as engine:
+        sequences = [engine.admit(greedy(prompt_of(text), 20, k)) for text, k in (("ka", 0), ("ti mo", 3), ("so", 5))]
+        engine.step()
+        steps = engine.step()
+        rounds = [step.cost for _, step in steps if isinstance(step.cost, Round)]
+        assert [sequence for sequence, _ in steps] == sequences
+        assert [done.limit for done in rounds] == [0, 3, 5]
+        assert {done.sequences for done in rounds} == {3}
+        assert {done.width for done in rounds} == {sum(done.k + 1 for done in rounds)}
+        assert len({(done.draft_ns, done.verify_ns) for done in rounds}) == 1
 
 
-@dataclass
-class _Watched:
-    """A drafter that shows every proposal to a check."""
+def test_threads_are_those_the_request_asked_for(tiny_pair: Pair) -> None:
+    with closing(open_engine(tiny_pair, parallel=2)) as engine:
+        fewer = replace(greedy(prompt_of("ka"), 20, 2), threads=2, draft_threads=3)
+        rounds = rounds_of(list(engine.generate(fewer)))
+        assert {(done.threads, done.draft_threads) for done in rounds} == {(2, 3)}
+        rounds = rounds_of(list(engine.generate(greedy(prompt_of("ka"), 20, 2))))
+        assert {(done.threads, done.draft_threads) for done in rounds} == {(1, 1)}
+        for threads in (4, 2):
+            engine.admit(replace(greedy(prompt_of("ka"), 20, 2), threads=threads))
+        engine.step()
+        together = [step.cost for _, step in engine.step()]
+        assert {done.threads for done in together if isinstance(done, Round)} == {2}
 
-    inner: Drafter
-    check: Callable[[tuple[int, ...], Draft], None]
-    name: str = "watched"
-    calls: int = 0
-    seen: list[tuple[int, ...]] = field(default_factory=list)
 
-    def begin(self, prompt: Sequence[int], cancelled: Callable[[], bool]) -> None:
-        self.inner.begin(prompt, cancelled)
-
-    def propose(
-        self, tokens: Sequence[int], k: int, sampling: Sampling, rng: np.random.Generator, banned: TokenIds
-    ) -> Draft:
-        draft = self.inner.propose(tokens, k, sampling, rng, banned)
-        self.calls += 1
-        self.seen.append(tuple(tokens))
-        self.check(tuple(tokens), draft)
-        return draft
-
-    def close(self) -> None:
-        self.inner.close()
+def test_without_drafting_there_are_no_draft_threads(engine: Engine) -> None:
+    rounds = rounds_of(list(engine.generate(greedy(prompt_of("ka"), 5, 0))))
+    assert {done.draft_threads for done in rounds} == {0}

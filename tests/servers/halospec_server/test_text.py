@@ -103,3 +103,16 @@ def test_the_stop_that_is_complete_first_counts_even_inside_another() -> None:
     for pieces in ([b"xabc"], [b"x", b"a", b"b", b"c"]):
         released, _ = assemble(pieces, ["abc", "b"])
         assert "".join(released) == "xa"
+
+
+@given(texts, stop_lists, cuts)
+def test_what_was_read_and_what_was_released_is_counted(text: str, stops: list[str], at: list[int]) -> None:
+    assembler = TextAssembler(stops)
+    so_far = ""
+    for piece in split(text.encode(), at):
+        so_far += assembler.push(piece)
+        assert assembler.released == len(so_far) <= assembler.read
+    so_far += assembler.finish()
+    assert assembler.released == len(so_far)
+    if not assembler.stopped:
+        assert assembler.read == assembler.released == len(text)

@@ -20,7 +20,7 @@ def test_the_draft_is_right_often_but_not_always(model_engine: Engine) -> None:
             entry
             for seed, prompt in enumerate(("ka", "mo ti", "so sa", "ti ta ti"))
             for entry in rounds_of(
-                list(model_engine.generate(Generation(prompt_of(prompt), 60, sampling, 4, seed, ignore_eos=True)))
+                list(model_engine.generate(Generation(prompt_of(prompt), 60, sampling, 4, seed=seed, ignore_eos=True)))
             )
         ]
         acceptance = sum(r.accepted for r in rounds) / sum(r.k for r in rounds)

@@ -1,111 +1,133 @@
-from __future__ import annotations
+"""What a draft model proposes: by the text, the request's own rules and its own probabilities."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
+from draft_requests import N_CTX, PROMPTS, ROUNDING, Watched, propose, read, request, rows_after
 from halospec_server.drafters.model import ModelDrafter
-from halospec_server.llama import Context, Model
+from halospec_server.drafters.protocol import Drafter
+from halospec_server.llama import Context
 from halospec_server.sampling import Sampling
-from tiny_engines import GREEDY, Pair, prompt_of
+from tiny_engines import GREEDY
 from tiny_models import EOS, FIRST_PIECE, N_VOCAB
 
-NO_TOKENS = np.array([], dtype=np.int64)
-pieces = st.integers(FIRST_PIECE, N_VOCAB - 1)
+syllables = st.integers(FIRST_PIECE, N_VOCAB - 1)
 
 
-@pytest.fixture(scope="module")
-def drafters(tiny_pair: Pair) -> Iterator[tuple[ModelDrafter, ModelDrafter]]:
-    """Two drafters of the same model: one that goes on, and one that starts afresh."""
-    with closing(_drafter(tiny_pair)) as continued, closing(_drafter(tiny_pair)) as fresh:
-        yield continued, fresh
-
-
-@pytest.fixture
-def drafter(drafters: tuple[ModelDrafter, ModelDrafter]) -> ModelDrafter:
-    return drafters[0]
-
-
-@settings(max_examples=50, deadline=None, derandomize=True)
-@given(
-    prompt=st.lists(pieces, min_size=1, max_size=10),
-    rounds=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6), pieces), min_size=1, max_size=6),
-)
-def test_whatever_was_accepted_before_it_proposes_what_a_fresh_drafter_would(
-    drafters: tuple[ModelDrafter, ModelDrafter], prompt: list[int], rounds: list[tuple[int, int, int]]
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(0.8)], ids=["greedy", "sampled"])
+def test_drafting_for_several_at_once_proposes_what_drafting_for_each_alone_does(
+    model_drafter: ModelDrafter, sampling: Sampling
 ) -> None:
-    continued, fresh = drafters
-    continued.begin(prompt, lambda: False)
-    tokens = [*prompt, FIRST_PIECE]
-    for k, accepted, token in rounds:
-        proposed = _propose(continued, tokens, k)
-        fresh.begin(tokens, lambda: False)
-        assert proposed == _propose(fresh, tokens, k)
-        assert len(proposed) == k
-        tokens += [*proposed[:accepted], token]
+    read(model_drafter, *PROMPTS)
+    requests = [(slot, prompt, 4 + slot, sampling) for slot, prompt in enumerate(PROMPTS)]
+    together = propose(model_drafter, *(request(*asked, seed=asked[0]) for asked in requests))
+    assert [len(proposed) for proposed in together] == [4, 5, 6]
+    for asked, expected in zip(requests, together, strict=True):
+        model_drafter.reset()
+        model_drafter.begin(asked[0], asked[1], reuse=False)
+        assert propose(model_drafter, request(*asked, seed=asked[0])) == [expected]
 
 
-def test_a_greedy_draft_is_a_point_mass_and_a_sampled_one_says_what_it_was_drawn_from(drafter: ModelDrafter) -> None:
-    prompt = prompt_of("ka ti")
-    drafter.begin(prompt, lambda: False)
-    assert drafter.propose(prompt, 3, GREEDY, np.random.default_rng(0), NO_TOKENS).distributions is None
-    sampled = drafter.propose(prompt, 3, Sampling(0.7, 0.8), np.random.default_rng(0), NO_TOKENS)
-    assert sampled.distributions is not None
-    assert len(sampled.distributions) == 3
-    for token, q in zip(sampled.tokens, sampled.distributions, strict=True):
-        assert q[token] > 0
-        assert q.sum() == pytest.approx(1.0)
-        assert np.count_nonzero(q) < N_VOCAB / 2, "the nucleus holds for the draft as for the target"
+def test_it_is_a_drafter(model_drafter: ModelDrafter) -> None:
+    one: Drafter = model_drafter
+    assert one.name == "model"
 
 
-def test_banned_tokens_are_not_proposed(drafter: ModelDrafter) -> None:
-    prompt = prompt_of("ka ti")
-    drafter.begin(prompt, lambda: False)
-    favourite = _propose(drafter, prompt, 1)[0]
-    banned = np.array([favourite, EOS], dtype=np.int64)
-    assert favourite not in drafter.propose(prompt, 8, GREEDY, np.random.default_rng(0), banned).tokens
-    sampled = drafter.propose(prompt, 8, Sampling(1.0), np.random.default_rng(0), banned)
-    assert sampled.distributions is not None
-    assert all(q[favourite] == 0 for q in sampled.distributions)
+class TestWhatIsProposed:
+    def test_says_what_it_was_drawn_from_unless_it_is_greedy(self, model_drafter: ModelDrafter) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        (greedy,) = model_drafter.propose([request(0, text, 3)], [])
+        assert greedy.distributions is None
+        (sampled,) = model_drafter.propose([request(0, text, 3, Sampling(0.7, 0.8))], [])
+        assert sampled.distributions is not None
+        assert len(sampled.distributions) == 3
+        for token, q in zip(sampled.tokens, sampled.distributions, strict=True):
+            assert q[token] > 0
+            assert q.sum() == pytest.approx(1.0)
+            assert np.count_nonzero(q) < N_VOCAB / 2, "the nucleus holds for the draft as for the target"
+
+    def test_has_no_banned_token(self, model_drafter: ModelDrafter) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        ((favourite,),) = propose(model_drafter, request(0, text, 1))
+        greedy, sampled = (
+            model_drafter.propose([request(0, text, 8, sampling, banned=(favourite, EOS))], [])[0]
+            for sampling in (GREEDY, Sampling(1.0))
+        )
+        assert favourite not in greedy.tokens
+        assert sampled.distributions is not None
+        assert all(q[favourite] == 0 for q in sampled.distributions)
+
+    def test_obeys_each_requests_own_biases_and_penalties(self, model_drafter: ModelDrafter) -> None:
+        texts = read(model_drafter, *PROMPTS)
+        wished = FIRST_PIECE + 5
+        plain, biased, penalised = propose(
+            model_drafter,
+            request(0, texts[0], 8),
+            request(1, texts[1], 8, Sampling(0.0, logit_bias=((wished, 100.0),))),
+            request(2, texts[2], 8, Sampling(0.0, frequency_penalty=50.0)),
+        )
+        assert biased == (wished,) * 8
+        assert len(set(penalised)) == 8, "the draft's own tokens are penalised as though they were written"
+        assert len(set(plain)) < 8
+
+    def test_is_in_the_targets_vocabulary(self, watched: Watched) -> None:
+        watched.reset()
+        narrow = ModelDrafter(watched, N_VOCAB - 5)
+        (text,) = read(narrow, PROMPTS[0])
+        (draft,) = narrow.propose([request(0, text, 12, Sampling(2.0), banned=(EOS, N_VOCAB - 1))], [])
+        assert draft.distributions is not None
+        assert {len(q) for q in draft.distributions} == {N_VOCAB - 5}
+        assert max(draft.tokens) < N_VOCAB - 5
+
+    @pytest.mark.parametrize(("free", "expected"), [(-1, 0), (0, 1), (1, 2), (5, 6), (20, 8)])
+    def test_is_as_much_as_there_is_room_to_decode(self, model_drafter: ModelDrafter, free: int, expected: int) -> None:
+        long = [FIRST_PIECE] * (N_CTX - free)
+        (short,) = read(model_drafter, PROMPTS[0])
+        # The last proposal needs no room: it is not decoded.
+        proposed = propose(model_drafter, request(1, long, 8), request(0, short, 8))
+        assert [len(tokens) for tokens in proposed] == [expected, 8]
 
 
-def test_tokens_that_only_the_other_vocabulary_has_are_not_proposed(tiny_pair: Pair) -> None:
-    with closing(_drafter(tiny_pair, n_target_vocab=N_VOCAB - 5)) as drafter:
-        prompt = prompt_of("ka ti")
-        drafter.begin(prompt, lambda: False)
-        banned = np.array([EOS, N_VOCAB - 1], dtype=np.int64)
-        draft = drafter.propose(prompt, 12, Sampling(2.0), np.random.default_rng(0), banned)
-    assert max(draft.tokens) < N_VOCAB - 5
+class TestPMin:
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(
+        text=st.lists(syllables, min_size=1, max_size=12),
+        p_min=st.floats(0.05, 1.0),
+        banned=st.sampled_from([(), (EOS,), tuple(range(FIRST_PIECE, FIRST_PIECE + 9))]),
+    )
+    def test_ends_a_draft_before_the_first_place_without_so_likely_a_candidate(
+        self, used_drafter: ModelDrafter, draft_alone: Context, text: list[int], p_min: float, banned: tuple[int, ...]
+    ) -> None:
+        used_drafter.reset()
+        (whole,) = propose(used_drafter, request(0, text, 8, banned=banned))
+        rows = rows_after(draft_alone, text, whole)
+        rows[:, list(banned)] = -np.inf
+        second, likeliest = np.sort(softmax(rows.astype(np.float64), axis=1), axis=1)[:, -2:].T
+        assume((abs(likeliest - p_min) > ROUNDING).all() and (likeliest - second > ROUNDING).all())
+        places = int(np.argmax(likeliest < p_min)) if (likeliest < p_min).any() else 8
+        assert propose(used_drafter, request(0, text, 8, banned=banned, p_min=p_min)) == [whole[:places]]
 
+    def test_asks_what_could_be_drawn_not_what_was(self, model_drafter: ModelDrafter, draft_alone: Context) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        likeliest = softmax(rows_after(draft_alone, text, [FIRST_PIECE])[0]).max()
+        drawn = []
+        for p_min, length in ((likeliest - 0.01, 1), (likeliest + 0.01, 0)):
+            for seed in range(30):
+                (draft,) = model_drafter.propose([request(0, text, 1, Sampling(1.0), p_min=p_min, seed=seed)], [])
+                assert draft.distributions is not None
+                assert len(draft.tokens) == len(draft.distributions) == length
+                drawn += [q[token] for token, q in zip(draft.tokens, draft.distributions, strict=True)]
+        assert min(drawn) < likeliest - 0.01, "an unlikely token is proposed as often as it is drawn"
 
-@pytest.mark.parametrize(("free", "expected"), [(0, 1), (1, 2), (5, 6), (20, 8)])
-def test_near_the_end_of_the_context_it_proposes_as_many_as_it_can_decode(
-    drafter: ModelDrafter, free: int, expected: int
-) -> None:
-    tokens = [FIRST_PIECE] * (drafter._context.n_ctx - free)
-    drafter.begin(tokens, lambda: False)
-    # The last proposal needs no room: it is not decoded.
-    assert len(_propose(drafter, tokens, 8)) == expected
-
-
-def test_a_prompt_longer_than_a_pass_is_taken_in_whole(tiny_pair: Pair) -> None:
-    prompt = [FIRST_PIECE + i % 24 for i in range(600)]
-    with closing(_drafter(tiny_pair, n_ctx=1024)) as drafter:
-        drafter.begin(prompt, lambda: False)
-        assert drafter._resident == prompt
-        drafter.begin(prompt, lambda: True)
-        assert drafter._resident == []
-        assert len(_propose(drafter, prompt, 2)) == 2
-        assert drafter._resident[:600] == prompt
-
-
-def _drafter(pair: Pair, n_target_vocab: int = N_VOCAB, n_ctx: int = 256) -> ModelDrafter:
-    return ModelDrafter(Context(Model(pair[1]), n_ctx=n_ctx, n_threads=1, max_outputs=1), n_target_vocab)
-
-
-def _propose(drafter: ModelDrafter, tokens: list[int] | tuple[int, ...], k: int) -> list[int]:
-    return list(drafter.propose(tokens, k, GREEDY, np.random.default_rng(0), NO_TOKENS).tokens)
+    def test_of_one_request_does_not_end_anothers_draft(self, model_drafter: ModelDrafter) -> None:
+        texts = read(model_drafter, *PROMPTS)
+        whole = propose(model_drafter, *(request(slot, text, 5) for slot, text in enumerate(texts)))
+        some = propose(
+            model_drafter, request(0, texts[0], 5), request(1, texts[1], 5, p_min=1.0), request(2, texts[2], 5)
+        )
+        assert some == [whole[0], (), whole[2]]

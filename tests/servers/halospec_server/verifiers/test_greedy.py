@@ -27,3 +27,8 @@ def test_the_kept_prefix_and_the_token_after_it_are_the_targets_own_choices(
 
 def test_an_empty_draft_just_chooses() -> None:
     assert GreedyVerifier().verify(Draft(()), rows_that_choose(3)) == Verdict(accepted=0, token=3)
+
+
+def test_nothing_after_the_first_mismatch_is_looked_at() -> None:
+    verdict = GreedyVerifier().verify(Draft((3, 1, 2, 2)), rows_that_choose(3, 4))
+    assert verdict == Verdict(accepted=1, token=4)
