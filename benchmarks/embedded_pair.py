@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from halospec_server.__main__ import build_engine
-from halospec_server.engine import Engine, Generation
-from halospec_server.models import ModelFiles, embedded_file
+from halospec_server.assembly import EngineSettings, build_engine
+from halospec_server.embedded import embedded_file
+from halospec_server.engine import Engine
+from halospec_server.generation import Generation
+from halospec_server.models import ModelFiles
 from halospec_server.sampling import Sampling
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -17,12 +19,13 @@ PROMPT = tuple(range(1000, 1040))
 def open_engine() -> Engine:
     """Load the F32 target and its Q4_1 draft, a thread for each core."""
     files = ModelFiles(embedded_file("F32"), embedded_file("Q4_1"), "pair")
-    return build_engine(files, ctx_size=512, threads=CORES)
+    return build_engine(files, EngineSettings(ctx_size=512, threads=CORES))
 
 
 def ms_per_token(engine: Engine, draft_length: int, tokens: int = 24) -> float:
     """Decode greedily and return the time per token after the first."""
-    steps = engine.generate(Generation(PROMPT, tokens, Sampling(0.0), draft_length, ignore_eos=True))
+    asked = Generation(PROMPT, tokens, Sampling(0.0), draft_length, ignore_eos=True, cache_prompt=False)
+    steps = engine.generate(asked)
     next(steps)
     started = time.perf_counter()
     written = sum(len(step.tokens) for step in steps)

@@ -1,15 +1,18 @@
-"""How long should OpenMP threads spin at a barrier? Decoding quiet, and beside CPU burners, by GOMP_SPINCOUNT.
+"""How long should OpenMP threads spin at a barrier? Decoding quiet, and beside CPU burners, by what libgomp is told.
 
     .venv/bin/python benchmarks/openmp_spin.py [--repetitions 3]
 
 Every setting decodes in a process of its own, the settings in turn within each repetition, greedy, on the embedded
 pair. Beside the burners (one per core, full share) single requests differ widely, so their worst is shown too.
+OMP_WAIT_POLICY is the portable way to say the same: to libgomp, passive means not to spin at all, active to spin on
+and on. GOMP_SPINCOUNT overrules it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,9 +22,21 @@ from collections import defaultdict
 
 import anyio
 
-SETTINGS = ("1000", "10000", "100000", "300000")
-"""The last is libgomp's own default."""
+SETTINGS = (
+    "OMP_WAIT_POLICY=passive",
+    "GOMP_SPINCOUNT=1000",
+    "GOMP_SPINCOUNT=10000",
+    "GOMP_SPINCOUNT=100000",
+    "GOMP_SPINCOUNT=300000",
+    "OMP_WAIT_POLICY=active",
+)
+"""The last but one is what libgomp does if told nothing."""
+CONDITIONS = ("quiet", "load")
 LENGTHS = (0, 4)
+REQUESTS = 3
+"""Of each column, in one process."""
+LIMIT_S = 120.0
+"""For one process: threads that never sleep can hold each other up beside other processes almost without end."""
 
 
 def main() -> None:
@@ -45,38 +60,66 @@ def main() -> None:
 
 
 def _run_child(setting: str) -> dict[str, list[float]]:
-    environment = os.environ | {"GOMP_SPINCOUNT": setting}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    name, _, value = setting.partition("=")
+    environment[name] = value
     command = [sys.executable, __file__, "--child"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    values: dict[str, list[float]] = json.loads(done.stdout)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            printed, _ = child.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            printed, _ = child.communicate()
+        else:
+            if child.returncode != 0:
+                sys.exit(f"openmp_spin.py: decoding with {setting} ended with status {child.returncode}.")
+    # A line for each column that it got to.
+    values = {_column(condition, k): [math.inf] * REQUESTS for condition in CONDITIONS for k in LENGTHS}
+    for line in printed.splitlines():
+        values |= json.loads(line)
     return values
 
 
 def _measure() -> None:
+    # libgomp reads its settings while it is loaded, and the server's package would add one of its own.
+    import llama_cpp  # noqa: F401
+
     from embedded_pair import CORES, ms_per_token, open_engine
     from halospec.clock import start_clock
     from halospec.contention.cpu import CpuInjector, CpuLoadSettings
 
-    async def measure() -> dict[str, list[float]]:
+    async def measure() -> None:
         engine = open_engine()
         engine.warm_up()
-        values = {f"quiet, k = {k}": [ms_per_token(engine, k) for _ in range(3)] for k in LENGTHS}
         async with CpuInjector(CpuLoadSettings(workers=CORES), start_clock()) as injector:
-            await injector.start()
-            values |= {f"load, k = {k}": [ms_per_token(engine, k) for _ in range(3)] for k in LENGTHS}
+            for condition in CONDITIONS:
+                if condition == "load":
+                    await injector.start()
+                for k in LENGTHS:
+                    times_ms = [ms_per_token(engine, k) for _ in range(REQUESTS)]
+                    print(json.dumps({_column(condition, k): times_ms}), flush=True)
         engine.close()
-        return values
 
-    print(json.dumps(anyio.run(measure)))
+    anyio.run(measure)
+
+
+def _column(condition: str, k: int) -> str:
+    return f"{condition}, k = {k}"
 
 
 def _print_table(found: dict[tuple[str, str], list[float]]) -> None:
-    names = sorted({name for _, name in found}, key=lambda name: (name.startswith("load"), name))
-    print("ms per token: median (worst)")
-    print(f"{'GOMP_SPINCOUNT':>14}" + "".join(f"{name:>20}" for name in names))
+    columns = [_column(condition, k) for condition in CONDITIONS for k in LENGTHS]
+    print(f"ms per token: median (worst); inf where a process was not done after {LIMIT_S:g} s")
+    print(f"{'':>24}" + "".join(f"{column:>20}" for column in columns))
     for setting in SETTINGS:
-        cells = [f"{statistics.median(found[setting, name]):.1f} ({max(found[setting, name]):.1f})" for name in names]
-        print(f"{setting:>14}" + "".join(f"{cell:>20}" for cell in cells))
+        cells = [_median_and_worst(found[setting, column]) for column in columns]
+        print(f"{setting:>24}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+def _median_and_worst(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({max(values):.1f})"
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import time
 from collections import defaultdict
 
 from embedded_pair import CORES, PROMPT
-from halospec_server.llama import Context, Model
-from halospec_server.models import embedded_file
+from halospec_server.embedded import embedded_file
+from halospec_server.llama import Context, Model, Piece
 
 FORMATS = ("F32", "Q4_1", "Q4_0")
 WIDTHS = (1, 2, 3, 4, 5, 9, 16)
@@ -42,13 +42,13 @@ def main() -> None:
 
 
 def _pass_ms(context: Context, width: int) -> float:
-    if context.length == 0:
-        context.decode([*PROMPT, *PROMPT[:24]], "none")
-    kept = context.length
+    if context.lengths[0] == 0:
+        context.decode([Piece(0, [*PROMPT, *PROMPT[:24]], 0)])
+    kept = context.lengths[0]
     started = time.perf_counter()
-    context.decode(PROMPT[:width], "all")
+    context.decode([Piece(0, PROMPT[:width], width)])
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    context.truncate(kept)
+    context.truncate(0, kept)
     return elapsed_ms
 
 

@@ -1,0 +1,1 @@
+"""What benchmarks/engine.py measures and how: one part a file."""
