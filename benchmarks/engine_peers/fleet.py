@@ -11,15 +11,16 @@ from typing import Protocol
 
 import httpx
 
-from engine_peers.bare_protocol import BareReply, BareRequest
+from engine_peers.loop_protocol import LoopReply, LoopRequest
 from engine_peers.plan import Cell
 from engine_peers.processes import Child, CpuReading, free_port
 from engine_peers.records import Measurement, Reply, SystemName
-from engine_peers.streaming import Asked, Streams, ask_together
+from engine_peers.streaming import Asked, Together, ask_together
 from engine_peers.systems import Server, Setup
 from halospec.workloads.prompts import Prompt
 
-BARE_LOOP = Path(__file__).resolve().parent.parent / "bare_loop.py"
+PROGRAMS = Path(__file__).resolve().parent.parent
+LOOPS: dict[SystemName, Path] = {"bare": PROGRAMS / "bare_loop.py", "engine": PROGRAMS / "engine_loop.py"}
 REPLY_TIMEOUT_S = 600.0
 WARM_UP_TOKENS = 8
 
@@ -32,18 +33,18 @@ class Started(Protocol):
         """The process."""
         ...
 
-    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Streams:
+    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Together:
         """Write one text a prompt, all at the same time."""
         ...
 
 
 @dataclass(frozen=True)
-class StartedBareLoop:
-    """The bare loop, asked over its standard streams."""
+class StartedLoop:
+    """A decode loop without a server, asked over its standard streams."""
 
     child: Child
 
-    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Streams:
+    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Together:
         """Write one text a prompt, all at the same time.
 
         Raises
@@ -53,9 +54,9 @@ class StartedBareLoop:
         """
         process = self.child.process
         if process.stdin is None or process.stdout is None:
-            raise ValueError("the bare loop was started without its standard streams")
+            raise ValueError("a loop was started without its standard streams")
         texts = tuple(prompt.text for prompt in prompts)
-        request = BareRequest(prompts=texts, draft_length=draft_length, tokens=tokens)
+        request = LoopRequest(prompts=texts, draft_length=draft_length, tokens=tokens)
         self.child.require_running()
         process.stdin.write(request.model_dump_json() + "\n")
         process.stdin.flush()
@@ -63,12 +64,12 @@ class StartedBareLoop:
         if not line:
             process.wait()
             self.child.require_running()
-        reply = BareReply.model_validate_json(line)
+        reply = LoopReply.model_validate_json(line)
         replies = (
             Reply(prompt_id=prompt.prompt_id, **text.model_dump())
             for prompt, text in zip(prompts, reply.texts, strict=True)
         )
-        return Streams(tuple(replies), reply.wall_ms)
+        return Together(tuple(replies), reply.wall_ms, reply.outside_decode)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class StartedServer:
     url: str
     client: httpx.AsyncClient
 
-    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Streams:
+    async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Together:
         """Write one text a prompt, all at the same time."""
         asked = [Asked(prompt.prompt_id, self.server.body(prompt.text, draft_length, tokens)) for prompt in prompts]
         return await ask_together(self.client, f"{self.url}/v1/chat/completions", asked, tokens)
@@ -134,7 +135,7 @@ class Fleet:
         """Measure one cell once."""
         started = self._started[self._key(cell)]
         before = CpuReading.now(started.child)
-        streams = await started.write(prompts, cell.draft_length, tokens)
+        written = await started.write(prompts, cell.draft_length, tokens)
         foreign_load = CpuReading.now(started.child).foreign_load_since(before)
         return Measurement(
             repetition=at.repetition,
@@ -142,30 +143,31 @@ class Fleet:
             system=cell.system,
             draft_length=cell.draft_length,
             clients=cell.clients,
-            replies=streams.replies,
-            wall_ms=streams.wall_ms,
+            replies=written.replies,
+            wall_ms=written.wall_ms,
+            outside_decode=written.outside_decode,
             foreign_load=foreign_load,
             memory=started.child.memory(),
         )
 
     def _key(self, cell: Cell) -> _Key:
-        if cell.system == "bare":
-            return _Key("bare", None)
+        if cell.system in LOOPS:
+            return _Key(cell.system, None)
         return _Key(cell.system, self._servers[cell.system].configuration(cell.draft_length))
 
     def _start(self, cell: Cell, client: httpx.AsyncClient) -> Started:
         setup, key = self._setup, self._key(cell)
         name = key.system if key.configuration is None else f"{key.system}-k{key.configuration}"
         log = self._logs / f"{name}.log"
-        if cell.system == "bare":
+        if cell.system in LOOPS:
             command = (
-                *(sys.executable, str(BARE_LOOP), "--serve", "--sequences", str(setup.parallel)),
+                *(sys.executable, str(LOOPS[cell.system]), "--serve", "--sequences", str(setup.parallel)),
                 *("--target", str(setup.target), "--draft", str(setup.draft)),
                 *("--threads", str(setup.threads), "--ctx-size", str(setup.ctx_size)),
             )
             child = Child.start(name, command, log, talks=True)
             self._stack.callback(child.stop)
-            return StartedBareLoop(child)
+            return StartedLoop(child)
         server = self._servers[cell.system]
         port = free_port()
         child = Child.start(name, server.command(setup, cell.draft_length, port), log)

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from halospec.telemetry.host import HostFacts
 
-SystemName = Literal["bare", "halospec", "llama-server", "llama-cpp-python"]
-SYSTEMS: tuple[SystemName, ...] = ("bare", "halospec", "llama-server", "llama-cpp-python")
+SystemName = Literal["bare", "engine", "halospec", "llama-server", "llama-cpp-python"]
+"""A bare loop over llama.cpp's C API, HaloSpec's engine without HTTP, and three servers."""
+SYSTEMS: tuple[SystemName, ...] = ("bare", "engine", "halospec", "llama-server", "llama-cpp-python")
 
 
 class _Record(BaseModel):
@@ -81,6 +82,8 @@ class Measurement(_Record):
         Counted from 1: a cell that others disturbed is measured again, and the last attempt counts.
     wall_ms
         From the first request to the end of the last reply.
+    outside_decode
+        Share of the rounds' time outside ``llama_decode``; None where it cannot be seen.
     foreign_load
         Share of the machine's CPU time that neither the system nor its clients used meanwhile, idle time left out:
         0 on a quiet machine. The other servers, which should be asleep, count in.
@@ -94,6 +97,7 @@ class Measurement(_Record):
     clients: int
     replies: tuple[Reply, ...]
     wall_ms: float
+    outside_decode: float | None
     foreign_load: float
     memory: Memory
 
@@ -113,23 +117,7 @@ class Measurement(_Record):
         return sum(reply.first_token_ms for reply in self.replies) / len(self.replies)
 
 
-class OutsideDecode(_Record):
-    """The engine in a process of its own: how much of the rounds was spent outside ``llama_decode``."""
-
-    kind: Literal["outside_decode"] = "outside_decode"
-    draft_length: int
-    sequences: int
-    rounds: int
-    wall_ms: float
-    decode_ms: float
-
-    @property
-    def share(self) -> float:
-        """Of the rounds' time."""
-        return 1 - self.decode_ms / self.wall_ms
-
-
-Record = Annotated[Session | Measurement | OutsideDecode, Field(discriminator="kind")]
+Record = Annotated[Session | Measurement, Field(discriminator="kind")]
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
@@ -143,7 +131,6 @@ class Results:
 
     session: Session
     measurements: Sequence[Measurement]
-    outside_decode: Sequence[OutsideDecode]
 
 
 class ResultsFile:
@@ -153,7 +140,7 @@ class ResultsFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("w", encoding="utf-8")
 
-    def add(self, record: Session | Measurement | OutsideDecode) -> None:
+    def add(self, record: Session | Measurement) -> None:
         """Append one record."""
         self._file.write(record.model_dump_json() + "\n")
         self._file.flush()
@@ -180,14 +167,10 @@ def read_results(path: Path) -> Results:
     sessions = [record for record in records if isinstance(record, Session)]
     if len(sessions) != 1:
         raise ResultsError(f"{path} holds {len(sessions)} sessions and not one.")
-    return Results(
-        sessions[0],
-        [record for record in records if isinstance(record, Measurement)],
-        [record for record in records if isinstance(record, OutsideDecode)],
-    )
+    return Results(sessions[0], [record for record in records if isinstance(record, Measurement)])
 
 
-def _records(lines: Iterable[str]) -> Iterator[Session | Measurement | OutsideDecode]:
+def _records(lines: Iterable[str]) -> Iterator[Session | Measurement]:
     for line in lines:
         if line.strip():
             yield _RECORD.validate_json(line)

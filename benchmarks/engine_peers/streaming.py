@@ -47,11 +47,12 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Streams:
-    """Replies to requests that were sent together."""
+class Together:
+    """Replies to requests that were made together; ``outside_decode`` and ``wall_ms`` as in `Measurement`."""
 
     replies: tuple[Reply, ...]
     wall_ms: float
+    outside_decode: float | None = None
 
 
 class _Delta(BaseModel):
@@ -76,7 +77,7 @@ class _Event(BaseModel):
     error: JsonValue = None
 
 
-async def ask_together(client: httpx.AsyncClient, url: str, asked: Sequence[Asked], tokens: int) -> Streams:
+async def ask_together(client: httpx.AsyncClient, url: str, asked: Sequence[Asked], tokens: int) -> Together:
     """Send all requests at once and read every reply to its end.
 
     Raises
@@ -99,7 +100,7 @@ async def ask_together(client: httpx.AsyncClient, url: str, asked: Sequence[Aske
     first_sent = min(stream.sent_ns for stream in streams.values())
     last_ended = max(stream.pieces[-1].at_ns for stream in streams.values())
     replies = tuple(reply_of(asked[i].prompt_id, streams[i], tokens) for i in range(len(asked)))
-    return Streams(replies, (last_ended - first_sent) / 1e6)
+    return Together(replies, (last_ended - first_sent) / 1e6)
 
 
 async def _read(client: httpx.AsyncClient, url: str, body: Body) -> Stream:

@@ -14,16 +14,18 @@ from engine_peers.goals import (
     first_token_ms,
     goals,
     ms_per_token,
+    outside_decode,
     resident_mib,
     slowness,
     tokens_per_s,
 )
 from engine_peers.plan import Cell
 from engine_peers.ratios import CONFIDENCE, Measured, Median, last_attempts
-from engine_peers.records import SYSTEMS, Measurement, OutsideDecode, Results, Session, SystemName
+from engine_peers.records import SYSTEMS, Measurement, Results, Session, SystemName
 
 _NAMES: dict[SystemName, str] = {
     "bare": "bare loop",
+    "engine": "HaloSpec's engine alone",
     "halospec": "HaloSpec",
     "llama-server": "llama-server",
     "llama-cpp-python": "llama-cpp-python",
@@ -39,9 +41,9 @@ def report(results: Results) -> str:
         *_speeds(measured),
         *_latencies(measured),
         _memory(measured),
-        _outside_decode(results.outside_decode),
+        _outside_decode(measured),
         _agreement(counting),
-        _goals(goals(measured, results.outside_decode)),
+        _goals(goals(measured)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -80,20 +82,21 @@ def _speeds(measured: Measured) -> Iterator[str]:
     for clients in _clients(measured):
         what = "one client" if clients == 1 else f"{clients} clients"
         lengths = _lengths(measured, clients)
-        if clients == 1 and {"bare", OURS} <= set(systems):
+        if clients == 1:
+            ours = [s for s in ("engine", OURS) if {"bare", s} <= set(systems)]
             yield _table(
                 f"Time per token after the first (ms), {what}",
-                ["k", *(_NAMES[s] for s in systems), f"{_NAMES[OURS]} ÷ bare loop"],
+                ["k", *(_NAMES[s] for s in systems), *(f"{_NAMES[s]} ÷ bare loop" for s in ours)],
                 (
                     [
                         str(k),
                         *(_plain(measured.median(Cell(s, k, clients), ms_per_token), 1) for s in systems),
-                        _ratio(slowness(measured, k, clients)),
+                        *(_ratio(slowness(measured, s, k, clients)) for s in ours),
                     ]
                     for k in lengths
                 ),
             )
-        others = [s for s in systems if s != OURS] if OURS in systems else []
+        others = [s for s in systems if s not in (OURS, "engine")] if OURS in systems else []
         yield _table(
             f"Tokens per second, prompts and first tokens included, {what}",
             ["k", *(_NAMES[s] for s in systems), *(f"{_NAMES[OURS]} ÷ {_NAMES[s]}" for s in others)],
@@ -138,7 +141,7 @@ def _memory(measured: Measured) -> str:
     for k in sorted({m.draft_length for m in measured.measurements}):
         cells = []
         for system in systems:
-            found = [m for m in measured.measurements if (m.system, m.draft_length) == (system, k)]
+            found = [m for m in _of(measured, system) if m.draft_length == k]
             if not found:
                 cells.append("–")
                 continue
@@ -154,17 +157,22 @@ def _memory(measured: Measured) -> str:
     )
 
 
-def _outside_decode(outside: Sequence[OutsideDecode]) -> str:
-    if not outside:
+def _outside_decode(measured: Measured) -> str:
+    seen = [s for s in _systems(measured) if any(m.outside_decode is not None for m in _of(measured, s))]
+    if not seen:
         return ""
-    rows = (
-        [str(o.sequences), str(o.draft_length), str(o.rounds), f"{o.wall_ms / o.rounds:.1f}", f"{o.share:.1%}"]
-        for o in outside
-    )
+
+    def share(system: SystemName, k: int, clients: int) -> str:
+        found = measured.median(Cell(system, k, clients), outside_decode)
+        return "–" if found is None else f"{found.value:.1%}"
+
+    rows = [
+        [str(clients), str(k), *(share(system, k, clients) for system in seen)]
+        for clients in _clients(measured)
+        for k in _lengths(measured, clients)
+    ]
     return _table(
-        "The engine in a process of its own",
-        ["sequences", "k", "rounds", "ms a round", "of it outside llama_decode"],
-        rows,
+        "Share of a round outside llama_decode", ["texts at once", "k", *(_NAMES[system] for system in seen)], rows
     )
 
 
@@ -240,9 +248,12 @@ def _acceptance(measurements: Sequence[Measurement]) -> str:
     return f"{sum(reply.accepted or 0 for reply in replies) / drafted:.0%}" if drafted else "–"
 
 
+def _of(measured: Measured, system: SystemName) -> list[Measurement]:
+    return [m for m in measured.measurements if m.system == system]
+
+
 def _systems(measured: Measured) -> list[SystemName]:
-    present = {m.system for m in measured.measurements}
-    return [system for system in SYSTEMS if system in present]
+    return [system for system in SYSTEMS if _of(measured, system)]
 
 
 def _clients(measured: Measured) -> list[int]:

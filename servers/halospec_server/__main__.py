@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -112,6 +113,9 @@ def serve(
         engine, app = load(wish, engine_settings, settings)
     except (ModelFileError, DeviceError, DoesNotFit, llama.LlamaError, PairRefused, TemplateRefusal, OSError) as error:
         sys.exit(f"halospec serve: {error}")
+    # What is loaded stays for good: no collection need look at it again, with every thread waiting meanwhile.
+    gc.collect()
+    gc.freeze()
     try:
         serve_app(app, host=host, port=port)
     finally:

@@ -39,6 +39,7 @@ class LogitRules:
         self._tokens = array("q", self._bias)
         self._shifts = array("f", self._bias.values())
         self._places = {token: place for place, token in enumerate(self._tokens)}
+        self._largest = max(self._tokens, default=-1)
 
     @property
     def active(self) -> bool:
@@ -59,6 +60,7 @@ class LogitRules:
             if place == len(self._tokens):
                 self._tokens.append(token)
                 self._shifts.append(0.0)
+                self._largest = max(self._largest, token)
             self._shifts[place] = self._shift(token, self._counts[token])
 
     def apply(self, row: Logits, drafted: Sequence[int]) -> None:
@@ -69,7 +71,10 @@ class LogitRules:
         row
             Shape (n_vocab,). A draft model's may be narrower than the target's: tokens beyond it are left out.
         """
-        upcoming = Counter(drafted) if self._penalises else Counter[int]()
+        if not self._penalises:
+            self._shift_recorded(row)
+            return
+        upcoming = Counter(drafted)
         # Shifted once, by a sum formed in the same way, a logit is to the last bit what it would be if these tokens
         # were recorded: greedy texts must not depend on what was drafted.
         untouched = {token: row[token] for token in upcoming if token < len(row)}
@@ -82,7 +87,7 @@ class LogitRules:
             return
         tokens = np.frombuffer(self._tokens, dtype=np.int64)
         shifts = np.frombuffer(self._shifts, dtype=np.float32)
-        if tokens.max() >= len(row):
+        if self._largest >= len(row):
             within = tokens < len(row)
             tokens, shifts = tokens[within], shifts[within]
         row[tokens] += shifts

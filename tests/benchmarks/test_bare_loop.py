@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bare_loop import BareLoop
-from engine_peers.bare_protocol import BareRequest, BareText
+from engine_peers.loop_protocol import LoopRequest, LoopText
 from tiny_engines import Pair
 from tiny_models import write_tiny_pair
 
@@ -23,8 +23,8 @@ def loop(pair: Pair) -> BareLoop:
     return BareLoop(target, draft, sequences=3, positions=128, threads=1)
 
 
-def write(loop: BareLoop, *prompts: str, k: int, tokens: int = 24) -> tuple[BareText, ...]:
-    return loop.write(BareRequest(prompts=prompts, draft_length=k, tokens=tokens)).texts
+def write(loop: BareLoop, *prompts: str, k: int, tokens: int = 24) -> tuple[LoopText, ...]:
+    return loop.write(LoopRequest(prompts=prompts, draft_length=k, tokens=tokens)).texts
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 8])
@@ -55,6 +55,7 @@ def test_a_draft_that_is_the_target_itself_is_always_right(pair: Pair) -> None:
 
 
 def test_times_are_in_order_and_the_passes_within_the_whole(loop: BareLoop) -> None:
-    reply = loop.write(BareRequest(prompts=PROMPTS, draft_length=2, tokens=8))
+    reply = loop.write(LoopRequest(prompts=PROMPTS, draft_length=2, tokens=8))
     assert all(0 < text.first_token_ms <= text.ended_ms <= reply.wall_ms for text in reply.texts)
-    assert 0 < reply.decode_ms < reply.wall_ms
+    assert 0 < reply.decode_ms < reply.rounds_ms < reply.wall_ms
+    assert 0 < reply.outside_decode < 1

@@ -11,20 +11,20 @@ import pytest
 from benchmark_results import measurement, session
 from engine_peers.goals import Goal, goals
 from engine_peers.ratios import Measured
-from engine_peers.records import Measurement, OutsideDecode, Results, ResultsFile
+from engine_peers.records import Measurement, Results, ResultsFile
 from engine_peers.tables import report
 
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "engine.py"
 
 
-def judged(*measurements: Measurement, outside: tuple[OutsideDecode, ...] = ()) -> dict[str, Goal]:
+def judged(*measurements: Measurement) -> dict[str, Goal]:
     """Every goal that has figures, by its first words."""
-    found = goals(Measured(measurements), outside)
+    found = goals(Measured(measurements))
     return {" ".join(goal.text.split()[:3]): goal for goal in found if goal.figures}
 
 
 def lines_of(*measurements: Measurement) -> list[str]:
-    return report(Results(session(), measurements, ())).splitlines()
+    return report(Results(session(), measurements)).splitlines()
 
 
 class TestGoals:
@@ -69,12 +69,9 @@ class TestGoals:
         assert goal.figures[0].value.value == pytest.approx(4 / 2.8)
 
     def test_the_share_outside_decode_is_judged_at_4_alone(self) -> None:
-        outside = tuple(
-            OutsideDecode(draft_length=k, sequences=1, rounds=9, wall_ms=100.0, decode_ms=100.0 - share)
-            for k, share in ((0, 50.0), (4, 2.0), (8, 50.0))
-        )
-        (goal,) = judged(outside=outside).values()
-        assert [figure.met for figure in goal.figures] == [True]
+        shares = ((0, 0.5), (4, 0.02), (8, 0.5))
+        (goal,) = judged(*(measurement("engine", k, outside_decode=share) for k, share in shares)).values()
+        assert [(figure.place, figure.met) for figure in goal.figures] == [("1 at once", True)]
 
     def test_what_was_not_measured_has_no_figures(self) -> None:
         assert judged(measurement("bare", 0), measurement("llama-server", 0)) == {}
@@ -119,7 +116,8 @@ class TestReport:
 
     def test_says_which_goals_were_missed_and_where(self) -> None:
         lines = lines_of(measurement("bare", 4), measurement("halospec", 4, ms_per_token=12.0))
-        assert "| within 5 % of the bare loop | missed at 1 of 1 | k = 4, 1 client: 1.20 |" in lines
+        goal = "within 5 % of the bare loop, served over HTTP"
+        assert f"| {goal} | missed at 1 of 1 | k = 4, 1 client: 1.20 |" in lines
 
 
 class TestProgram:
@@ -135,7 +133,7 @@ class TestProgram:
         file.close()
         done = self.run("--from", path)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.strip() == report(Results(session(), [measurement("bare", 4)], [])).strip()
+        assert done.stdout.strip() == report(Results(session(), [measurement("bare", 4)])).strip()
 
     def test_says_in_one_sentence_why_it_cannot(self, tmp_path: Path) -> None:
         done = self.run("--from", tmp_path / "missing")

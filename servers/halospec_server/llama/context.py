@@ -99,6 +99,7 @@ class Context:
         self._pointer = pointer
         self._memory = capi.llama_get_memory(pointer)
         self._threads_set = (self.n_threads, self.n_threads_batch)
+        self._views: dict[tuple[int, int], Logits] = {}
         self._allocate_batch(self.n_batch)
 
     def _allocate_batch(self, n: int) -> None:
@@ -181,7 +182,12 @@ class Context:
         first = ctypes.cast(capi.llama_get_logits(self._pointer), ctypes.c_void_p).value
         if first is None:
             raise LlamaError("llama_decode gave no logits.")
-        return np.ctypeslib.as_array((ctypes.c_float * n_vocab * rows).from_address(first))
+        # llama.cpp writes every pass's logits to the same place: a view made once serves all passes with as many rows.
+        view = self._views.get((first, rows))
+        if view is None:
+            view = np.ctypeslib.as_array((ctypes.c_float * n_vocab * rows).from_address(first))
+            self._views[first, rows] = view
+        return view
 
     def truncate(self, slot: int, length: int) -> None:
         """Forget everything of a sequence from position ``length`` on."""
