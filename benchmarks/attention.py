@@ -18,8 +18,8 @@ from typing import get_args
 import numpy as np
 
 from embedded_pair import CORES
-from halospec_server.embedded import Format, embedded_file
 from halospec_server.llama import Attention, Context, Logits, Model, Piece
+from halospec_server.model_files.embedded import Format, embedded_file
 
 FILLED = ((256, 0), (256, 3), (900, 0), (900, 3))
 """Tokens that a text has in the cache before a pass is measured, and how many others of that length lie beside it."""

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine_peers.loop_protocol import LoopReply, LoopRequest, LoopText, loop_options, run_loop
-from halospec_server.chat_template import CHATML, ChatTemplate
-from halospec_server.embedded import embedded_file
+from halospec_server.http.chat_template import CHATML, ChatTemplate
+from halospec_server.model_files.embedded import embedded_file
 
 
 @dataclass(frozen=True)

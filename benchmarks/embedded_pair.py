@@ -6,11 +6,11 @@ import os
 import time
 
 from halospec_server.assembly import EngineSettings, build_engine
-from halospec_server.embedded import embedded_file
-from halospec_server.engine import Engine
-from halospec_server.generation import Generation
-from halospec_server.models import ModelFiles
-from halospec_server.sampling import Sampling
+from halospec_server.decoding.engine import Engine
+from halospec_server.decoding.generation import Generation
+from halospec_server.decoding.sampling import Sampling
+from halospec_server.model_files.choice import ModelFiles
+from halospec_server.model_files.embedded import embedded_file
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PROMPT = tuple(range(1000, 1040))

@@ -38,8 +38,8 @@ from engine_peers.tables import report
 from halospec.telemetry.host import host_facts
 from halospec.workloads.prompts import shipped_prompts
 from halospec_server.cores import usable_cores
-from halospec_server.embedded import embedded_file
 from halospec_server.llama import Model
+from halospec_server.model_files.embedded import embedded_file
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,13 +19,13 @@ import llama_cpp as capi
 
 from engine_peers.loop_protocol import LoopReply, LoopRequest, LoopText, loop_options, run_loop
 from halospec_server.assembly import EngineSettings, build_engine
-from halospec_server.chat_template import CHATML, ChatTemplate
-from halospec_server.embedded import embedded_file
-from halospec_server.engine import Engine
-from halospec_server.generation import Generation, Round, Step
-from halospec_server.models import ModelFiles
-from halospec_server.sampling import Sampling
-from halospec_server.sequence import Sequence
+from halospec_server.decoding.engine import Engine
+from halospec_server.decoding.generation import Generation, Round, Step
+from halospec_server.decoding.sampling import Sampling
+from halospec_server.decoding.sequence import Sequence
+from halospec_server.http.chat_template import CHATML, ChatTemplate
+from halospec_server.model_files.choice import ModelFiles
+from halospec_server.model_files.embedded import embedded_file
 
 
 class DecodeClock:

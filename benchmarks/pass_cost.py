@@ -13,8 +13,8 @@ import time
 from collections import defaultdict
 
 from embedded_pair import CORES, PROMPT
-from halospec_server.embedded import embedded_file
 from halospec_server.llama import Context, Model, Piece
+from halospec_server.model_files.embedded import embedded_file
 
 FORMATS = ("F32", "Q4_1", "Q4_0")
 WIDTHS = (1, 2, 3, 4, 5, 9, 16)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from halospec_server.decoding.logit_rules import LogitRules
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.protocol import DraftRequest, Followed
 from halospec_server.llama import Context, Logits, Model, Piece
-from halospec_server.logit_rules import LogitRules
-from halospec_server.sampling import Sampling
 from tiny_engines import GREEDY, prompt_of
 
 N_CTX, N_SLOTS, N_BATCH = 256, 3, 24

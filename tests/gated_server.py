@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
-from halospec_server.app import ServerSettings
-from halospec_server.engine import exact_verifier
-from halospec_server.sampling import Sampling
+from halospec_server.decoding.engine import exact_verifier
+from halospec_server.decoding.sampling import Sampling
+from halospec_server.http.app import ServerSettings
 from halospec_server.verifiers.protocol import Verifier
 from tiny_engines import Gate, Pair, open_engine
 from tiny_server import COMPLETIONS, RunningServer, chat, eventually, serving

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from halospec_server import embedded
-from halospec_server.model_cache import file_sha256
+from halospec_server.model_files import embedded
+from halospec_server.model_files.model_cache import file_sha256
 
 
 def use_empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from halospec_server.sampling import Sampling
+from halospec_server.decoding.sampling import Sampling
 
 
 def plain_distribution(logits: NDArray[np.floating], sampling: Sampling) -> NDArray[np.float64]:

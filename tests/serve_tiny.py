@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from halospec_server.app import ServerSettings, create_app
+from halospec_server.http.app import ServerSettings, create_app
+from halospec_server.http.serving import serve_app
 from halospec_server.logs import LogFormat, configure_logging
-from halospec_server.serving import serve_app
 from tiny_engines import open_engine
 from tiny_server import card_of, template_of
 

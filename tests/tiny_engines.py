@@ -12,12 +12,12 @@ from typing import Literal, Self
 import numpy as np
 
 from halospec_server.assembly import EngineSettings, build_engine
+from halospec_server.decoding.engine import Engine, MakeVerifier, exact_verifier
+from halospec_server.decoding.generation import Generation, Round, Step
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.protocol import Draft
-from halospec_server.engine import Engine, MakeVerifier, exact_verifier
-from halospec_server.generation import Generation, Round, Step
 from halospec_server.llama import Logits
-from halospec_server.models import ModelFiles
-from halospec_server.sampling import Sampling
+from halospec_server.model_files.choice import ModelFiles
 from halospec_server.verifiers.protocol import Verdict, Verifier
 from tiny_models import BOS, FIRST_PIECE, PIECES
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 
-from halospec_server import llama, schema
-from halospec_server.app import ServerSettings, create_app
-from halospec_server.chat_template import CHATML, ChatTemplate
-from halospec_server.engine import Engine
-from halospec_server.serving import Server, server_for
+from halospec_server import llama
+from halospec_server.decoding.engine import Engine
+from halospec_server.http import schema
+from halospec_server.http.app import ServerSettings, create_app
+from halospec_server.http.chat_template import CHATML, ChatTemplate
+from halospec_server.http.serving import Server, server_for
 from tiny_engines import PATIENCE_S
 
 DRAFT_LENGTH = 3

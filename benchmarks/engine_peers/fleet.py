@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-import httpx
 
 from engine_peers.loop_protocol import LoopReply, LoopRequest
 from engine_peers.plan import Cell
@@ -21,7 +19,6 @@ from halospec.workloads.prompts import Prompt
 
 PROGRAMS = Path(__file__).resolve().parent.parent
 LOOPS: dict[SystemName, Path] = {"bare": PROGRAMS / "bare_loop.py", "engine": PROGRAMS / "engine_loop.py"}
-REPLY_TIMEOUT_S = 600.0
 WARM_UP_TOKENS = 8
 
 
@@ -78,13 +75,12 @@ class StartedServer:
 
     child: Child
     server: Server
-    url: str
-    client: httpx.AsyncClient
+    port: int
 
     async def write(self, prompts: Sequence[Prompt], draft_length: int, tokens: int) -> Together:
         """Write one text a prompt, all at the same time."""
         asked = [Asked(prompt.prompt_id, self.server.body(prompt.text, draft_length, tokens)) for prompt in prompts]
-        return await ask_together(self.client, f"{self.url}/v1/chat/completions", asked, tokens)
+        return await ask_together(self.port, asked, tokens)
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ class Fleet:
         self._servers: dict[SystemName, Server] = {server.name: server for server in servers}
         self._logs = logs
         self._started: dict[_Key, Started] = {}
-        self._stack = AsyncExitStack()
+        self._stack = ExitStack()
 
     @asynccontextmanager
     async def running(self, cells: Sequence[Cell], prompt: Prompt) -> AsyncIterator[None]:
@@ -120,13 +116,12 @@ class Fleet:
         StartFault
             If one of them does not start.
         """
-        async with self._stack:
-            client = await self._stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REPLY_TIMEOUT_S))
+        with self._stack:
             # The longest drafts first: the process that serves every length is then warm in all of them.
             for cell in sorted(cells, key=lambda cell: -cell.draft_length):
                 key = self._key(cell)
                 if key not in self._started:
-                    self._started[key] = self._start(cell, client)
+                    self._started[key] = self._start(cell)
                     prompts = [prompt] * self._setup.parallel
                     await self._started[key].write(prompts, cell.draft_length, WARM_UP_TOKENS)
             yield
@@ -155,7 +150,7 @@ class Fleet:
             return _Key(cell.system, None)
         return _Key(cell.system, self._servers[cell.system].configuration(cell.draft_length))
 
-    def _start(self, cell: Cell, client: httpx.AsyncClient) -> Started:
+    def _start(self, cell: Cell) -> Started:
         setup, key = self._setup, self._key(cell)
         name = key.system if key.configuration is None else f"{key.system}-k{key.configuration}"
         log = self._logs / f"{name}.log"
@@ -172,6 +167,5 @@ class Fleet:
         port = free_port()
         child = Child.start(name, server.command(setup, cell.draft_length, port), log)
         self._stack.callback(child.stop)
-        url = f"http://127.0.0.1:{port}"
-        child.wait_until_healthy(url + server.health_path)
-        return StartedServer(child, server, url, client)
+        child.wait_until_healthy(f"http://127.0.0.1:{port}{server.health_path}")
+        return StartedServer(child, server, port)

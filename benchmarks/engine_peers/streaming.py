@@ -1,21 +1,20 @@
-"""Clients that stream chat completions, and what they saw: bytes with their times first, meaning after the end.
-
-The clients share the machine with the server they time, so nothing is parsed while text arrives.
-"""
+"""Clients that stream chat completions, and what their replies were."""
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import anyio
-import httpx
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
+from engine_peers.exchange import Arrived, ExchangeFault, Response, post
 from engine_peers.records import Reply
 
 Body = dict[str, JsonValue]
+CHAT_COMPLETIONS = "/v1/chat/completions"
+OK = 200
 
 
 class StreamFault(Exception):
@@ -28,22 +27,6 @@ class Asked:
 
     prompt_id: str
     body: Body
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A piece of a response, and when it came."""
-
-    at_ns: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A response as it came."""
-
-    sent_ns: int
-    pieces: Sequence[Arrived]
 
 
 @dataclass(frozen=True)
@@ -77,7 +60,7 @@ class _Event(BaseModel):
     error: JsonValue = None
 
 
-async def ask_together(client: httpx.AsyncClient, url: str, asked: Sequence[Asked], tokens: int) -> Together:
+async def ask_together(port: int, asked: Sequence[Asked], tokens: int) -> Together:
     """Send all requests at once and read every reply to its end.
 
     Raises
@@ -85,48 +68,41 @@ async def ask_together(client: httpx.AsyncClient, url: str, asked: Sequence[Aske
     StreamFault
         If a reply fails or has not as many tokens as were asked for.
     """
-    streams: dict[int, Stream] = {}
+    responses: dict[int, Response] = {}
 
-    async def read(number: int, body: Body) -> None:
-        streams[number] = await _read(client, url, body)
+    async def ask(number: int, body: bytes) -> None:
+        responses[number] = await post(port, CHAT_COMPLETIONS, body)
 
+    bodies = [json.dumps(request.body).encode() for request in asked]
     try:
         async with anyio.create_task_group() as group:
-            for number, request in enumerate(asked):
-                group.start_soon(read, number, request.body)
-    except* (httpx.HTTPError, StreamFault) as faults:
-        first = faults.exceptions[0]
-        raise StreamFault(f"{url}: {first or type(first).__name__}") from faults
-    first_sent = min(stream.sent_ns for stream in streams.values())
-    last_ended = max(stream.pieces[-1].at_ns for stream in streams.values())
-    replies = tuple(reply_of(asked[i].prompt_id, streams[i], tokens) for i in range(len(asked)))
+            for number, body in enumerate(bodies):
+                group.start_soon(ask, number, body)
+    except* ExchangeFault as faults:
+        raise StreamFault(str(faults.exceptions[0])) from faults
+    first_sent = min(response.sent_ns for response in responses.values())
+    last_ended = max(response.ended_ns for response in responses.values())
+    replies = tuple(reply_of(request.prompt_id, responses[i], tokens) for i, request in enumerate(asked))
     return Together(replies, (last_ended - first_sent) / 1e6)
 
 
-async def _read(client: httpx.AsyncClient, url: str, body: Body) -> Stream:
-    sent_ns = time.perf_counter_ns()
-    async with client.stream("POST", url, json=body) as response:
-        pieces = [Arrived(time.perf_counter_ns(), data) async for data in response.aiter_raw()]
-        if response.status_code != httpx.codes.OK:
-            said = b"".join(piece.data for piece in pieces)
-            raise StreamFault(f"status {response.status_code}: {said[:300].decode(errors='replace')}")
-    return Stream(sent_ns, pieces)
-
-
-def reply_of(prompt_id: str, stream: Stream, tokens: int) -> Reply:
-    """Make a reply of a stream that must hold so many tokens.
+def reply_of(prompt_id: str, response: Response, tokens: int) -> Reply:
+    """Make a reply of a response that must hold so many tokens.
 
     The first token is the first event with text, the end the event that names the reason for it.
 
     Raises
     ------
     StreamFault
-        If the stream carries an error, breaks off, or ended for another reason than its length.
+        If the server refused, the stream carries an error, or it ended for another reason than its length.
     """
+    if response.status != OK:
+        said = b"".join(piece.data for piece in response.body)[:300].decode(errors="replace")
+        raise StreamFault(f"the request for {prompt_id} was answered with status {response.status}: {said}")
     text, reason = "", ""
     first_ns = ended_ns = 0
     timings: _Timings | None = None
-    for at_ns, event in _events(stream.pieces):
+    for at_ns, event in _events(response.body):
         if event.error is not None:
             raise StreamFault(f"the reply to {prompt_id} is an error: {event.error}")
         timings = event.timings or timings
@@ -145,8 +121,8 @@ def reply_of(prompt_id: str, stream: Stream, tokens: int) -> Reply:
         prompt_tokens=timings.prompt_n + timings.cache_n if timings else None,
         drafted=timings.draft_n if timings else None,
         accepted=timings.draft_n_accepted if timings else None,
-        first_token_ms=(first_ns - stream.sent_ns) / 1e6,
-        ended_ms=(ended_ns - stream.sent_ns) / 1e6,
+        first_token_ms=(first_ns - response.sent_ns) / 1e6,
+        ended_ms=(ended_ns - response.sent_ns) / 1e6,
     )
 
 
@@ -158,4 +134,7 @@ def _events(pieces: Sequence[Arrived]) -> Iterator[tuple[int, _Event]]:
         for line in lines:
             data = line.strip().removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
             if data and data != b"[DONE]":
-                yield piece.at_ns, _Event.model_validate_json(data)
+                try:
+                    yield piece.at_ns, _Event.model_validate_json(data)
+                except ValidationError as error:
+                    raise StreamFault(f"the server sent an event that is none: {data[:100]!r}") from error

@@ -14,22 +14,22 @@ import psutil
 import typer
 
 from halospec_server import llama, options
-from halospec_server.app import Application, create_app
 from halospec_server.assembly import EngineSettings, PairRefused, build_engine
-from halospec_server.background_hash import BackgroundHash
-from halospec_server.chat_template import CHATML, ChatTemplate, TemplateRefusal
 from halospec_server.cores import usable_cores
+from halospec_server.decoding.engine import Engine
 from halospec_server.devices import DeviceError, PlacementWish, Preset
-from halospec_server.engine import Engine
+from halospec_server.http.app import Application, create_app
+from halospec_server.http.chat_template import CHATML, ChatTemplate, TemplateRefusal
+from halospec_server.http.serving import serve_app
+from halospec_server.http.settings import ServerSettings
 from halospec_server.llama.devices import available_devices
-from halospec_server.load_plan import DoesNotFit, LoadPlan, LoadWish, plan
 from halospec_server.logs import configure_logging
-from halospec_server.memory_estimate import Layout
-from halospec_server.model_cache import ModelFileError
 from halospec_server.model_card import describe
-from halospec_server.models import ModelFiles, choose
-from halospec_server.serving import serve_app
-from halospec_server.settings import ServerSettings
+from halospec_server.model_files.background_hash import BackgroundHash
+from halospec_server.model_files.choice import ModelFiles, choose
+from halospec_server.model_files.load_plan import DoesNotFit, LoadPlan, LoadWish, plan
+from halospec_server.model_files.memory_estimate import Layout
+from halospec_server.model_files.model_cache import ModelFileError
 
 _log = logging.getLogger("halospec_server")
 

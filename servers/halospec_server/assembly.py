@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from halospec_server import llama
 from halospec_server.cores import usable_cores
+from halospec_server.decoding.engine import NO_DRAFTER, Engine, MakeVerifier, exact_verifier
+from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.devices import ON_CPU, Placement
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.ngram_store import NgramStoreDrafter
 from halospec_server.drafters.prompt_lookup import PromptLookupDrafter
 from halospec_server.drafters.protocol import Drafter
-from halospec_server.engine import NO_DRAFTER, Engine, MakeVerifier, exact_verifier
-from halospec_server.generation import MAX_DRAFT_LENGTH
-from halospec_server.models import ModelFiles
+from halospec_server.model_files.choice import ModelFiles
 
 
 class PairRefused(RuntimeError):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from halospec_server import embedded
 from halospec_server.devices import Device
-from halospec_server.pairs import EMBEDDED_PAIR, HubModel, HubPair
+from halospec_server.model_files import embedded
+from halospec_server.model_files.pairs import EMBEDDED_PAIR, HubModel, HubPair
 
 _EMBEDDED_PARAMS_MILLIONS = 135
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from halospec_server import llama, schema
-from halospec_server.background_hash import BackgroundHash
+from halospec_server import llama
+from halospec_server.decoding.engine import Engine
 from halospec_server.drafters.model import ModelDrafter
-from halospec_server.engine import Engine
-from halospec_server.settings import ServerSettings
+from halospec_server.http import schema
+from halospec_server.http.settings import ServerSettings
+from halospec_server.model_files.background_hash import BackgroundHash
 
 
 def describe(engine: Engine, name: str, settings: ServerSettings, checksums: BackgroundHash) -> schema.ModelCard:

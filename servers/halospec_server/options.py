@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.devices import Preset
-from halospec_server.embedded import EMBEDDED
-from halospec_server.generation import MAX_DRAFT_LENGTH
 from halospec_server.lengths.policies import LENGTH_POLICIES
 from halospec_server.listings import devices_table, pairs_table
 from halospec_server.llama.devices import available_devices
-from halospec_server.pairs import HUB_PAIRS
+from halospec_server.model_files.embedded import EMBEDDED
+from halospec_server.model_files.pairs import HUB_PAIRS
 
 
 class LogLevel(StrEnum):

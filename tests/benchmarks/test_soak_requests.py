@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from halospec_server.chat_request import ChatCompletionRequest
+from halospec_server.http.chat_request import ChatCompletionRequest
 
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "soak_requests.py"
 

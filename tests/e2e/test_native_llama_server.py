@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from halospec.server_process import bundled_server
-from halospec_server.embedded import embedded_file
+from halospec_server.model_files.embedded import embedded_file
 
 pytestmark = [pytest.mark.e2e, pytest.mark.peer]
 
@@ -66,9 +66,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_both_write_the_same_text_whatever_is_drafted(
-    native: httpx.Client, ours: httpx.Client, question: str
-) -> None:
+def test_both_write_the_same_text_whatever_is_drafted(native: httpx.Client, ours: httpx.Client, question: str) -> None:
     expected = ask(native, question, cache_prompt=False)
     for fields in (
         {"draft_length": 0},

@@ -15,9 +15,9 @@ import pytest
 
 from halospec_server.__main__ import chat_template
 from halospec_server.assembly import EngineSettings, build_engine
-from halospec_server.embedded import embedded_file
-from halospec_server.engine import Engine
-from halospec_server.models import ModelFiles
+from halospec_server.decoding.engine import Engine
+from halospec_server.model_files.choice import ModelFiles
+from halospec_server.model_files.embedded import embedded_file
 from plain_decoding import PlainDecoder
 from tiny_engines import DRAFTERS, DrafterName, greedy, rounds_of, tokens_of
 

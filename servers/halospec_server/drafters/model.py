@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from halospec_server.cached_texts import CachedTexts
+from halospec_server.decoding.cached_texts import CachedTexts
+from halospec_server.decoding.sampling import Probabilities, draw
+from halospec_server.decoding.threads import fewest
 from halospec_server.drafters.protocol import Draft, DraftRequest, Followed
 from halospec_server.llama import Context, Logits, Model, Piece
-from halospec_server.sampling import Probabilities, draw
-from halospec_server.threads import fewest
 
 
 class ModelDrafter:

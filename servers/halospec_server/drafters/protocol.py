@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from halospec_server.logit_rules import LogitRules
-from halospec_server.sampling import Probabilities, Sampling
+from halospec_server.decoding.logit_rules import LogitRules
+from halospec_server.decoding.sampling import Probabilities, Sampling
 
 
 @dataclass(frozen=True)

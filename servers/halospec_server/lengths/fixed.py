@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halospec_server.generation import MAX_DRAFT_LENGTH, Round
+from halospec_server.decoding.generation import MAX_DRAFT_LENGTH, Round
 
 
 @dataclass(frozen=True)

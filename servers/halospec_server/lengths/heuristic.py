@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from halospec_server.generation import MAX_DRAFT_LENGTH, Round
+from halospec_server.decoding.generation import MAX_DRAFT_LENGTH, Round
 
 
 class HeuristicLength:

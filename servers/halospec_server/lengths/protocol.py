@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from halospec_server.generation import Round
+from halospec_server.decoding.generation import Round
 
 
 class LengthPolicy(Protocol):

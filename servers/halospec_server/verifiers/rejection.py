@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from halospec_server.decoding.sampling import Probabilities, Sampling, draw
 from halospec_server.drafters.protocol import Draft
 from halospec_server.llama import Logits
-from halospec_server.sampling import Probabilities, Sampling, draw
 from halospec_server.verifiers.protocol import Verdict
 
 

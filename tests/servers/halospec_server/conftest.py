@@ -6,7 +6,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from halospec_server.engine import Engine
+from halospec_server.decoding.engine import Engine
 from plain_decoding import PlainDecoder
 from tiny_engines import Pair, open_engine
 from tiny_server import RunningServer, serving

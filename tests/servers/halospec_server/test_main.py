@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from halospec_server.model_cache import file_sha256
+from halospec_server.model_files.model_cache import file_sha256
 from hub_stand_in import COMMIT, LICENCE, REPO, serving_hub
 from tiny_engines import PATIENCE_S, Pair
 from tiny_models import write_foreign_draft

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from halospec_server.engine import Engine, Generation
-from halospec_server.sampling import Sampling
+from halospec_server.decoding.engine import Engine, Generation
+from halospec_server.decoding.sampling import Sampling
+from plain_decoding import PlainDecoder
 from tiny_engines import GREEDY, Pair, prompt_of, rounds_of
 from tiny_models import FIRST_PIECE
 
@@ -27,14 +28,10 @@ def test_the_draft_is_right_often_but_not_always(model_engine: Engine) -> None:
         assert 0.4 < acceptance < 0.9
 
 
-def test_there_is_real_choice_among_the_syllables_alone(model_engine: Engine) -> None:
-    context = model_engine.target
+def test_there_is_real_choice_among_the_syllables_alone(model_engine: Engine, alone: PlainDecoder) -> None:
     for prompt in ("ka", "mo ti", "so sa"):
-        context.reset()
-        rows = context.decode(prompt_of(prompt), "last")
-        assert rows is not None
-        p = Sampling(1.0).distribution(rows[0])
-        ends = context.model.end_tokens
+        p = Sampling(1.0).distribution(alone.logits_after(prompt_of(prompt)))
+        ends = model_engine.target.model.end_tokens
         assert p[FIRST_PIECE:].sum() + p[ends].sum() > 1 - 1e-6
         assert p.max() < 0.9
         assert np.count_nonzero(p > 0.01) >= 5

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from draft_requests import N_CTX, PROMPTS, ROUNDING, Watched, propose, read, request, rows_after
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.protocol import Drafter
 from halospec_server.llama import Context
-from halospec_server.sampling import Sampling
 from tiny_engines import GREEDY
 from tiny_models import EOS, FIRST_PIECE, N_VOCAB
 

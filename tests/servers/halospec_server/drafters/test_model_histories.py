@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from draft_requests import N_CTX, N_SLOTS, ROUNDING, request, rows_after
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.protocol import Draft, Followed
 from halospec_server.llama import Context
-from halospec_server.sampling import Sampling
 from tiny_engines import GREEDY
 from tiny_models import FIRST_PIECE, N_VOCAB
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from halospec_server.decoding.logit_rules import LogitRules
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.ngram_store import NgramStoreDrafter
 from halospec_server.drafters.protocol import DraftRequest, Followed
-from halospec_server.logit_rules import LogitRules
-from halospec_server.sampling import Sampling
 
 few_tokens = st.integers(0, 3)
 

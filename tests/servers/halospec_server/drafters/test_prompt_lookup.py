@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from halospec_server.decoding.logit_rules import LogitRules
+from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.prompt_lookup import PromptLookupDrafter
 from halospec_server.drafters.protocol import DraftRequest, Followed
-from halospec_server.logit_rules import LogitRules
-from halospec_server.sampling import Sampling
 
 chunks = st.lists(st.integers(0, 2), min_size=1, max_size=6)
 

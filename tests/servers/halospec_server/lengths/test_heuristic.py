@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec_server.generation import MAX_DRAFT_LENGTH, Round
+from halospec_server.decoding.generation import MAX_DRAFT_LENGTH, Round
 from halospec_server.lengths.heuristic import HeuristicLength
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from halospec_server.decoding.sampling import Probabilities, Sampling, draw
 from halospec_server.drafters.protocol import Draft
-from halospec_server.sampling import Probabilities, Sampling, draw
 from halospec_server.verifiers.protocol import Verdict
 from halospec_server.verifiers.rejection import RejectionVerifier
 from plain_sampling import is_clear_cut, plain_distribution
