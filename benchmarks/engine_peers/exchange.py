@@ -91,7 +91,7 @@ def _events(parser: h11.Connection, pieces: Sequence[Arrived]) -> Iterator[tuple
     end = Arrived(pieces[-1].at_ns if pieces else 0, b"")
     for piece in (*pieces, end):
         parser.receive_data(piece.data)
-        while not isinstance(event := parser.next_event(), h11.PAUSED | h11.NEED_DATA):
+        while isinstance(event := parser.next_event(), h11.Event):
             yield piece.at_ns, event
             if isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
                 return

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine_peers.exchange import Arrived, Response
 from engine_peers.records import Reply
-from engine_peers.streaming import Arrived, Asked, Stream, StreamFault, ask_together, reply_of
+from engine_peers.streaming import Asked, StreamFault, ask_together, reply_of
+from scripted_server import CHUNKED, chunk, scripted_server
 
 MS = 1_000_000
 
@@ -26,13 +27,10 @@ TIMINGS = {"cache_n": 3, "prompt_n": 20, "predicted_n": 3, "draft_n": 7, "draft_
 WHOLE = (event(""), event("Grüße"), event(" 🌊 aus"), event(reason="length", timings=TIMINGS), b"data: [DONE]\n\n")
 
 
-def stream_of(pieces: Sequence[bytes]) -> Stream:
-    """A stream sent at 0 whose pieces arrive 10 ms apart."""
-    return Stream(0, [Arrived(10 * MS * i, data) for i, data in enumerate(pieces, start=1)])
-
-
-def read(pieces: Sequence[bytes]) -> Reply:
-    return reply_of("p", stream_of(pieces), tokens=3)
+def read(pieces: Sequence[bytes], status: int = 200) -> Reply:
+    """Read a response that was asked for at 0 and whose pieces came 10 ms apart."""
+    body = [Arrived(10 * MS * i, data) for i, data in enumerate(pieces, start=1)]
+    return reply_of("p", Response(0, status, body), tokens=3)
 
 
 class TestReply:
@@ -69,32 +67,34 @@ class TestFault:
         with pytest.raises(StreamFault, match="ended with 'nothing'"):
             read((event("a"), event("b")))
 
+    def test_a_refusal_is_given_in_the_servers_words(self) -> None:
+        with pytest.raises(StreamFault, match=r"^the request for p was answered with status 503: still loading$"):
+            read((b"still ", b"loading"), status=503)
+
     def test_nor_is_one_that_carries_an_error(self) -> None:
         with pytest.raises(StreamFault, match="out of memory"):
             read((event("a"), b'data: {"error": {"message": "out of memory"}}\n\n'))
 
-
-async def sent(*pieces: bytes) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+    def test_nor_is_one_of_something_else_than_events(self) -> None:
+        with pytest.raises(StreamFault, match="an event that is none"):
+            read((b"data: <html>\n\n",))
 
 
 class TestTogether:
     async def test_every_request_gets_its_own_reply(self) -> None:
-        def answer(request: httpx.Request) -> httpx.Response:
-            said = json.loads(request.content)["say"]
-            return httpx.Response(200, content=sent(event(said), event(reason="length")))
+        def answer(request: bytes) -> Sequence[bytes]:
+            said = json.loads(request.partition(b"\r\n\r\n")[2])["say"]
+            return CHUNKED, chunk(event(said)), chunk(event(reason="length")), chunk(b"")
 
         asked = [Asked(f"p{i}", {"say": f"text {i}"}) for i in range(3)]
-        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            streams = await ask_together(client, "http://server/", asked, tokens=2)
-        assert [(r.prompt_id, r.text) for r in streams.replies] == [(f"p{i}", f"text {i}") for i in range(3)]
-        assert streams.wall_ms >= max(reply.ended_ms for reply in streams.replies) > 0
+        async with scripted_server(answer) as port:
+            written = await ask_together(port, asked, tokens=2)
+        assert [(r.prompt_id, r.text) for r in written.replies] == [(f"p{i}", f"text {i}") for i in range(3)]
+        assert written.wall_ms > 0
+        assert all(0 < r.first_token_ms <= r.ended_ms for r in written.replies)
 
-    async def test_a_refusal_is_one_sentence_with_the_servers_words(self) -> None:
-        def refuse(_: httpx.Request) -> httpx.Response:
-            return httpx.Response(503, content=sent(b"still loading"))
-
-        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
-            with pytest.raises(StreamFault, match=r"^http://server/: status 503: still loading$"):
-                await ask_together(client, "http://server/", [Asked("p", {})], tokens=2)
+    async def test_a_server_that_has_gone_is_one_sentence(self) -> None:
+        async with scripted_server(lambda _: ()) as port:
+            pass
+        with pytest.raises(StreamFault, match=rf"^the connection to port {port} failed: "):
+            await ask_together(port, [Asked("p", {})], tokens=2)
