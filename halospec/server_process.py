@@ -6,6 +6,7 @@ The measuring side never imports the server; they meet over HTTP.
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import socket
 import subprocess
@@ -82,9 +83,16 @@ def bundled_server(arguments: Sequence[str], log_path: Path) -> Iterator[str]:
 
 
 def _spawn(arguments: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    # Whoever starts this server talks to it without a key.
+    environment = {name: value for name, value in os.environ.items() if name != "HALOSPEC_SERVER_API_KEY"}
     # A group of its own: Ctrl-C is for this process, which then stops the server in order.
     return subprocess.Popen(
-        server_command(arguments), stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+        server_command(arguments),
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        env=environment,
     )
 
 

@@ -58,7 +58,7 @@ def _heading(session: Session, measurements: Sequence[Measurement]) -> str:
         "",
         f"`{session.command}`",
         "",
-        f"Medians of {repetitions} repetitions, all systems in turn in each (seed {session.seed}); ratios are of one "
+        f"Medians of {repetitions} repetition(s), all systems in turn in each (seed {session.seed}); ratios are of one "
         f"repetition's figures, in brackets the interval that holds their median with {CONFIDENCE:.0%} confidence.",
     ]
     if measurements:

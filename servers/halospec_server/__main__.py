@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import ipaddress
 import logging
 import os
 import signal
@@ -10,7 +12,6 @@ import sys
 import threading
 from dataclasses import replace
 
-import psutil
 import typer
 
 from halospec_server import llama, options
@@ -28,7 +29,7 @@ from halospec_server.model_card import describe
 from halospec_server.model_files.background_hash import BackgroundHash
 from halospec_server.model_files.choice import ModelFiles, choose
 from halospec_server.model_files.load_plan import DoesNotFit, LoadPlan, LoadWish, plan
-from halospec_server.model_files.memory_estimate import Layout
+from halospec_server.model_files.memory_estimate import Layout, available_memory_bytes
 from halospec_server.model_files.model_cache import ModelFileError
 
 _log = logging.getLogger("halospec_server")
@@ -116,10 +117,18 @@ def serve(
     # What is loaded stays for good: no collection need look at it again, with every thread waiting meanwhile.
     gc.collect()
     gc.freeze()
+    if settings.api_key is None and not _is_loopback(host):
+        _log.warning("listening on %s without an API key: whoever reaches this address can use the server", host)
     try:
         serve_app(app, host=host, port=port)
     finally:
         engine.close()
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def load(wish: LoadWish, engine_settings: EngineSettings, settings: ServerSettings) -> tuple[Engine, Application]:
@@ -154,11 +163,11 @@ def make_ready(wish: LoadWish) -> tuple[LoadPlan, ModelFiles]:
         If it cannot be had.
     """
     devices = available_devices()
-    planned = plan(wish, devices, psutil.virtual_memory().available)
+    planned = plan(wish, devices, available_memory_bytes())
     _show(planned)
     files = planned.offer.obtain()
     if not planned.is_complete:
-        planned = plan(wish, devices, psutil.virtual_memory().available)
+        planned = plan(wish, devices, available_memory_bytes())
         _show(planned)
     return planned, files
 

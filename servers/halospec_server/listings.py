@@ -16,7 +16,10 @@ _EMBEDDED_PARAMS_MILLIONS = 135
 def pairs_table(pairs: Iterable[HubPair]) -> Table:
     """Return the pairs that ``--pair`` takes, the embedded one first."""
     table = Table("pair", "family", "model", "millions", "MB", "KV kB/position", "licence", "file", box=None)
-    table.caption = "Figures are rounded. Before a file is fetched, its size, licence and SHA-256 are asked of the hub."
+    table.caption = (
+        "Only the embedded pair was ever run; figures are rounded. Before a file is fetched, its size, licence and "
+        "SHA-256 are asked of the hub."
+    )
     f32, q4_1 = embedded.EmbeddedFile("F32"), embedded.EmbeddedFile("Q4_1")
     for role, file in (("target", f32), ("draft", q4_1)):
         first = role == "target"

@@ -56,3 +56,6 @@ def configure_logging(level: str, form: LogFormat = "text") -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # A client that goes away in the middle of a stream is no news.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+    # Their addresses of downloads may be signed.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

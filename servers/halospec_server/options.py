@@ -52,6 +52,12 @@ class AttentionKind(StrEnum):
     EXACT = "exact"
 
 
+def _sound_key(key: str | None) -> str | None:
+    if key is not None and (not key or key != key.strip()):
+        raise typer.BadParameter("an API key is not empty, and neither begins nor ends with a blank")
+    return key
+
+
 def read_draft_length(text: str) -> int | Literal["auto"]:
     """Read a draft length."""
     if text == "auto":
@@ -285,7 +291,12 @@ Host = Annotated[str, typer.Option(help="Address to listen on.", rich_help_panel
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.", rich_help_panel=_SERVER)]
 ApiKey = Annotated[
     str | None,
-    typer.Option(envvar="HALOSPEC_SERVER_API_KEY", help="Demand this key from clients.", rich_help_panel=_SERVER),
+    typer.Option(
+        envvar="HALOSPEC_SERVER_API_KEY",
+        callback=_sound_key,
+        help="Demand this key from clients.",
+        rich_help_panel=_SERVER,
+    ),
 ]
 MaxQueue = Annotated[int, typer.Option(min=0, help="Requests that may wait; more get a 429.", rich_help_panel=_SERVER)]
 MaxBodyBytes = Annotated[int, typer.Option(min=1024, help="Largest request body.", rich_help_panel=_SERVER)]

@@ -1,7 +1,7 @@
 """Both compose services, as a user starts them: the server answers a request from the host, the bench measures it.
 
 A Docker engine with `docker compose` or `docker-compose` is used where there is one. A machine without an engine may
-have a program that stands in for it, `compose-host`: at the path in HALOSPEC_COMPOSE_HOST, or beside the checkout.
+have a program that stands in for it: at the path in HALOSPEC_COMPOSE_HOST.
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ def compose_command() -> tuple[str, ...] | None:
 def compose_host() -> Path | None:
     """The program that stands in for a Docker engine, if this machine has one."""
     given = os.environ.get("HALOSPEC_COMPOSE_HOST")
-    path = Path(given) if given else ROOT.parent / "shared" / "tools" / "compose-host"
-    return path if path.exists() else None
+    return Path(given) if given else None
 
 
 def exports(shell_line: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ but its last token, which is the first input of its next round.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
@@ -131,13 +132,14 @@ class Engine:
         self.check(generation)
         if self.free == 0:
             raise NoFreeSlot
-        rng = np.random.default_rng(generation.seed)
+        drafter = self._drafter_for(generation)
+        rng = _random_numbers(generation, drafter)
         sequence = Sequence(
             slot=self._slots.choose(generation),
             generation=generation,
             tokens=list(generation.prompt),
             final_length=min(len(generation.prompt) + generation.max_tokens, self.target.n_ctx),
-            drafter=self._drafter_for(generation),
+            drafter=drafter,
             policy=(
                 make_policy(generation.length_policy or self.default_policy)
                 if generation.draft_length is None
@@ -176,7 +178,7 @@ class Engine:
         if not parts:
             return []
         started_ns = time.perf_counter_ns()
-        drafts = draft_all(parts, self.drafters.values())
+        drafts = draft_all(parts, self.drafters.values(), self._planner.most_missed(parts))
         drafted_ns = time.perf_counter_ns()
         pieces = [part.piece(draft) for part, draft in zip(parts, drafts, strict=True)]
         self.target.use_threads(fewest(part.sequence.generation.threads for part in parts))
@@ -213,7 +215,7 @@ class Engine:
             self.release(sequence)
 
     def warm_up(self) -> None:
-        """Run every kind of pass once, so that page faults and lazy set-up do not fall on the first request."""
+        """Run every kind of round once, so that page faults and lazy set-up do not fall on the first request."""
         prompt = (max(self.target.model.bos, 0),)
         drafter = ModelDrafter.name if ModelDrafter.name in self.drafters else NO_DRAFTER
         for draft_length in (0, 2):
@@ -253,7 +255,8 @@ class Engine:
         first = sequence.in_prompt
         if first:
             sequence.prompt_target_ns += passes.verify_ns
-            sequence.prompt_draft_ns += passes.draft_ns
+            if sequence.drafter is not None:
+                sequence.prompt_draft_ns += passes.draft_ns
             if self.texts.length(sequence.slot) < sequence.prompt_length:
                 return None
             sequence.in_prompt = False
@@ -297,3 +300,15 @@ class Engine:
             if token in self._end_tokens:
                 return tokens[: i + 1], True
         return tokens, False
+
+
+def _random_numbers(generation: Generation, drafter: Drafter | None) -> np.random.Generator:
+    """Return a request's own source of chance.
+
+    A seed stands for other numbers with another prompt, and once a drafter has learned more: what it learned from a
+    text that the same numbers had chosen would foretell them, and the draft would not be independent of its judge.
+    """
+    if generation.seed is None:
+        return np.random.default_rng()
+    prompt = zlib.crc32(np.asarray(generation.prompt, dtype=np.int32).tobytes())
+    return np.random.default_rng([generation.seed, prompt, drafter.lessons if drafter is not None else 0])

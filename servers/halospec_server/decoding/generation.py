@@ -65,13 +65,13 @@ class Round:
         The draft length in force; ``k`` is smaller where the drafter had no more to propose, ``p_min`` ended the draft,
         or the end of the text was near.
     k, accepted
-        Tokens drafted, and those of them that were kept.
+        Tokens drafted, and those of them that the target agreed with; the text may end among them.
     catch_up_ns
         Part of ``draft_ns``: the draft model's passes over text that it had missed.
     sequences, width
         Sequences in the target's pass, and positions in it of all of them together.
     threads, draft_threads
-        Threads of the target's pass, and of the draft model's (0 where no model drafted).
+        Threads of the target's pass, and of the draft model's last one (0 where no model drafted).
     """
 
     limit: int

@@ -68,6 +68,10 @@ class Planner:
                 room -= len(parts[-1].chunk)
         return parts
 
+    def most_missed(self, parts: Ordered[Part]) -> int:
+        """Return how much missed text a drafter may take in: a whole pass's worth if nobody else waits meanwhile."""
+        return self._texts.context.n_batch if len(parts) == 1 else self._prefill_chunk
+
     def _round(self, sequence: Sequence) -> Part:
         limit = sequence.next_limit()
         return Part(sequence, limit, sequence.room_for_draft(limit))
@@ -89,10 +93,14 @@ class Planner:
         if sequence.drafter is not None:
             sequence.drafter.begin(sequence.slot, sequence.tokens, reuse=reuse)
         sequence.started = True
+        sequence.leader = None
 
 
-def draft_all(parts: Ordered[Part], drafters: Iterable[Drafter]) -> list[Draft]:
-    """Return a draft for each part; all that one drafter is asked for, it is asked at once."""
+def draft_all(parts: Ordered[Part], drafters: Iterable[Drafter], most_missed: int) -> list[Draft]:
+    """Return a draft for each part; all that one drafter is asked for, it is asked at once.
+
+    ``most_missed`` is how many tokens of text that it had missed a drafter may take in meanwhile.
+    """
     drafts = [Draft(())] * len(parts)
     for drafter in drafters:
         places: list[int] = []
@@ -107,6 +115,6 @@ def draft_all(parts: Ordered[Part], drafters: Iterable[Drafter]) -> list[Draft]:
                 places.append(place)
                 requests.append(part.sequence.draft_request(part.k))
         if requests or following:
-            for place, draft in zip(places, drafter.propose(requests, following), strict=True):
+            for place, draft in zip(places, drafter.propose(requests, following, most_missed), strict=True):
                 drafts[place] = draft
     return drafts

@@ -56,7 +56,7 @@ class Slots:
         taken = {sequence.slot for sequence in self.running}
         free = [slot for slot in range(len(self._last_used)) if slot not in taken]
         if generation.cache_prompt:
-            best = max(free, key=lambda slot: self._texts.common(slot, generation.prompt))
+            best = max(free, key=lambda s: (self._texts.common(s, generation.prompt), -self._texts.length(s)))
             common = self._texts.common(best, generation.prompt)
             lost = self._texts.length(best) - common
             if common == len(generation.prompt) or 0 < common >= 8 * lost:
@@ -93,7 +93,10 @@ class Slots:
     def _leader_for(self, sequence: Sequence) -> Sequence | None:
         """Return the running sequence that will soon hold more of the prompt than any slot holds now."""
         prompt = sequence.generation.prompt
-        held = max(self._texts.common(slot, prompt) for slot in range(len(self._last_used)))
+        # A sequence that has not started yet will first clear its slot.
+        going = {other.slot for other in self.running if not other.started}
+        lasting = (slot for slot in range(len(self._last_used)) if slot not in going)
+        held = max((self._texts.common(slot, prompt) for slot in lasting), default=0)
         reading = [other for other in self.running if other.in_prompt and other.generation.cache_prompt]
         leader = max(reading, key=lambda other: common_prefix(other.generation.prompt, prompt), default=None)
         if leader is None or common_prefix(leader.generation.prompt, prompt) < held + WORTH_WAITING_FOR:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy as np
 from halospec_server.decoding.cached_texts import CachedTexts
 from halospec_server.decoding.sampling import Probabilities, draw
 from halospec_server.decoding.threads import fewest
-from halospec_server.drafters.protocol import Draft, DraftRequest, Followed
+from halospec_server.drafters.protocol import EVERYTHING, Draft, DraftRequest, Followed
 from halospec_server.llama import Context, Logits, Model, Piece
 
 
@@ -36,6 +37,7 @@ class ModelDrafter:
         self.texts = CachedTexts(context)
         self._context = context
         self._n_shared = min(context.model.n_vocab, n_target_vocab)
+        self._has_gaps = context.model.n_vocab < n_target_vocab
         # Up to here a slot's text in the cache is known to be the verified one.
         self._verified = [0] * context.n_slots
 
@@ -52,19 +54,27 @@ class ModelDrafter:
             self.texts.truncate(slot, 0)
             self._verified[slot] = 0
 
-    def propose(self, requests: Sequence[DraftRequest], following: Sequence[Followed]) -> list[Draft]:
+    @property
+    def lessons(self) -> int:
+        """None: every text is drafted for afresh."""
+        return 0
+
+    def propose(
+        self, requests: Sequence[DraftRequest], following: Sequence[Followed], most_missed: int = EVERYTHING
+    ) -> list[Draft]:
         """Draft for all requests in common passes, one for each place; prompts that are followed share the first.
 
-        A request gets fewer tokens than it asked for where ``p_min`` ends its draft or its context is full.
+        A request gets fewer tokens than it asked for where ``p_min`` ends its draft or its context is full, and none
+        while the draft model is behind, or where the text holds a token that it does not know.
         """
         threads = fewest([request.threads for request in requests] + [prompt.threads for prompt in following])
         self._context.use_threads(threads)
         started_ns = time.perf_counter_ns()
         runs = [self._start(request) for request in requests]
+        most_missed -= self._catch_up(runs, most_missed)
         running = [run for run in runs if run.k > 0]
-        self._catch_up(running)
         catch_up_ns = time.perf_counter_ns() - started_ns
-        beside = self._what_fits_beside(following, room=self._context.n_batch - 2 * len(running))
+        beside = self._what_fits_beside(following, most_missed, room=self._context.n_batch - 2 * len(running))
         used_threads = 0
         while running or beside:
             pieces = beside + [Piece(run.request.slot, run.undecoded, 1) for run in running]
@@ -75,7 +85,7 @@ class ModelDrafter:
             running = [run for run in running if not run.complete]
             beside = []
         for request in requests:
-            self._verified[request.slot] = len(request.tokens)
+            self._verified[request.slot] = min(len(request.tokens), self.texts.length(request.slot))
         for prompt in following:
             self._verified[prompt.slot] = self.texts.length(prompt.slot)
         return [run.draft(catch_up_ns, used_threads) for run in runs]
@@ -102,19 +112,48 @@ class ModelDrafter:
         while agreed < limit and resident[agreed] == tokens[agreed]:
             agreed += 1
         self.texts.truncate(slot, agreed)
-        k = min(request.k, self._context.n_ctx - len(tokens) + 1)
-        return _Run(request, k, list(tokens[agreed:]))
+        undecoded = self._known(tokens[agreed:])
+        reaches_the_end = agreed + len(undecoded) == len(tokens)
+        k = min(request.k, self._context.n_ctx - len(tokens) + 1) if reaches_the_end else 0
+        return _Run(request, k, undecoded)
 
-    def _catch_up(self, runs: Sequence[_Run]) -> None:
-        """Decode the text that was written while a request had no draft, all but the two tokens of any first pass."""
-        self._decode_all([Piece(run.request.slot, run.undecoded[:-2], 0) for run in runs if len(run.undecoded) > 2])
+    def _known(self, tokens: Sequence[int]) -> list[int]:
+        """Return the tokens up to the first that the draft model's vocabulary lacks; llama.cpp refuses such a one."""
+        if not self._has_gaps or max(tokens, default=0) < self.model.n_vocab:
+            return list(tokens)
+        return list(itertools.takewhile(lambda token: token < self.model.n_vocab, tokens))
+
+    def _catch_up(self, runs: Sequence[_Run], most: int) -> int:
+        """Decode text that was written while there was no draft, all but the two tokens of any first pass.
+
+        Returns
+        -------
+        How many tokens that were. Who is further behind than ``most`` allows draws nearer, but gets no draft now.
+        """
+        missed: list[Piece] = []
+        left = most
         for run in runs:
+            behind = len(run.undecoded) - 2
+            if behind <= 0 or run.request.k == 0:
+                continue
+            if behind > left:
+                run.k = 0
+            if min(behind, left) > 0:
+                missed.append(Piece(run.request.slot, run.undecoded[: min(behind, left)], 0))
+                left -= len(missed[-1].tokens)
             run.undecoded = run.undecoded[-2:]
+        self._decode_all(missed)
+        return most - left
 
-    def _what_fits_beside(self, following: Sequence[Followed], room: int) -> list[Piece]:
-        """Return the followed prompts' new tokens, those that ``room`` is too small for decoded already."""
-        new = [Piece(p.slot, p.tokens[self.texts.length(p.slot) : p.length], 0) for p in following]
-        new = [piece for piece in new if piece.tokens]
+    def _what_fits_beside(self, following: Sequence[Followed], most: int, room: int) -> list[Piece]:
+        """Return the followed prompts' new tokens, at most ``most``; what there is no room for is decoded already."""
+        new: list[Piece] = []
+        for prompt in following:
+            held = self.texts.length(prompt.slot)
+            tokens = self._known(prompt.tokens[held : min(prompt.length, held + most)])
+            if tokens:
+                new.append(Piece(prompt.slot, tokens, 0))
+                most -= len(tokens)
         if sum(len(piece.tokens) for piece in new) <= room:
             return new
         self._decode_all(new)
@@ -150,8 +189,13 @@ class _Run:
         if request.sampling.greedy:
             token = int(row.argmax())
         else:
-            self.distributions.append(request.sampling.distribution(row))
-            token = draw(self.distributions[-1], request.rng)
+            try:
+                distribution = request.sampling.distribution(row)
+            except ValueError:  # no finite logit: the draft model has nothing to say here, and the target decides
+                self.complete = True
+                return
+            self.distributions.append(distribution)
+            token = draw(distribution, request.rng)
         self.proposed.append(token)
         self.undecoded = [token]
         self.complete = len(self.proposed) == self.k

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from halospec_server.drafters.protocol import Draft, DraftRequest, Followed
+from halospec_server.drafters.protocol import EVERYTHING, Draft, DraftRequest, Followed
 
 _OBSERVATIONS = 16
 _DOUBT = 2.0
+_LAST = 64
+"""Tokens learned at a text's end at most: more than any round yields."""
 
 
 class NgramStoreDrafter:
@@ -35,10 +37,10 @@ class NgramStoreDrafter:
     context takes 200 to 400 bytes, and a token of new text brings two or three of them.
 
     Two things follow from learning across requests. A draft hangs on what was learned before, so at temperatures above
-    0 a seed repeats a text only if the store is in the same state (the distribution of texts is the target's own in any
-    state). And somebody who sends a text can tell from the speed of the reply, or from its counts of drafted and
-    accepted tokens, whether others' texts went on in the same way: the texts themselves never appear, but where even
-    that much must stay private, serve those users apart or with another drafter.
+    0 a seed repeats a text only if the store has learned nothing in between. And somebody who sends a text can tell
+    from the speed of the reply, or from its counts of drafted and accepted tokens, whether others' texts went on in the
+    same way: the texts themselves never appear, but where even that much must stay private, serve those users apart or
+    with another drafter.
 
     Parameters
     ----------
@@ -76,6 +78,7 @@ class NgramStoreDrafter:
         # Least recently seen first.
         self._followers: OrderedDict[tuple[int, ...], tuple[int, ...]] = OrderedDict()
         self._learned: dict[int, int] = {}
+        self._lessons = 0
 
     @property
     def n_contexts(self) -> int:
@@ -87,17 +90,25 @@ class NgramStoreDrafter:
         del prompt, reuse
         self._learned[slot] = 0
 
-    def propose(self, requests: Sequence[DraftRequest], following: Sequence[Followed]) -> list[Draft]:
+    @property
+    def lessons(self) -> int:
+        """Tokens learned so far."""
+        return self._lessons
+
+    def propose(
+        self, requests: Sequence[DraftRequest], following: Sequence[Followed], most_missed: int = EVERYTHING
+    ) -> list[Draft]:
         """Learn what is new in all texts, then propose for each request up to ``k`` tokens, none of them banned."""
         for prompt in following:
-            self._learn(prompt.slot, prompt.tokens, prompt.length)
+            self._learn(prompt.slot, prompt.tokens, min(prompt.length, self._learned[prompt.slot] + most_missed))
         for request in requests:
-            self._learn(request.slot, request.tokens, len(request.tokens))
+            known = self._learned[request.slot]
+            self._learn(request.slot, request.tokens, min(len(request.tokens), known + most_missed))
         return [self._draft(request) for request in requests]
 
     def end(self, slot: int, tokens: Sequence[int]) -> None:
-        """Learn the rest of the text."""
-        self._learn(slot, tokens, len(tokens))
+        """Learn the last of the text; of one that was given up early, what had not been taken in stays unlearned."""
+        self._learn(slot, tokens, min(len(tokens), self._learned[slot] + _LAST))
         del self._learned[slot]
 
     def reset(self) -> None:
@@ -124,6 +135,7 @@ class NgramStoreDrafter:
                 followers.move_to_end(context)
             while len(followers) > self._max_contexts:
                 followers.popitem(last=False)
+        self._lessons += length - learned
         self._learned[slot] = length
 
     def _draft(self, request: DraftRequest) -> Draft:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from halospec_server.drafters.protocol import Draft, DraftRequest, Followed
+from halospec_server.drafters.protocol import EVERYTHING, Draft, DraftRequest, Followed
 
 
 class PromptLookupDrafter:
@@ -36,8 +36,16 @@ class PromptLookupDrafter:
         del prompt, reuse
         self._indexes[slot] = _Index(self._sizes)
 
-    def propose(self, requests: Sequence[DraftRequest], following: Sequence[Followed]) -> list[Draft]:
+    @property
+    def lessons(self) -> int:
+        """None: texts are looked up in themselves alone."""
+        return 0
+
+    def propose(
+        self, requests: Sequence[DraftRequest], following: Sequence[Followed], most_missed: int = EVERYTHING
+    ) -> list[Draft]:
         """Propose for each request up to ``k`` tokens, ending before a banned one; none if its last words are new."""
+        del most_missed  # an index of thousands of tokens is a matter of a millisecond
         for prompt in following:
             self._indexes[prompt.slot].grow(prompt.tokens, prompt.length)
         return [self._draft(request) for request in requests]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,13 +66,16 @@ class Draft:
     catch_up_ns
         Time spent on text the drafter had missed, before it could propose anything.
     threads
-        Threads of the draft model's passes; 0 where no model drafted.
+        Threads of the draft model's last pass; 0 where no model drafted.
     """
 
     tokens: tuple[int, ...]
     distributions: tuple[Probabilities, ...] | None = None
     catch_up_ns: int = 0
     threads: int = 0
+
+
+EVERYTHING = sys.maxsize
 
 
 class Drafter(Protocol):
@@ -86,11 +90,21 @@ class Drafter(Protocol):
         """Take note that a text begins in a slot; ``reuse``: what earlier texts left in a cache may serve it."""
         ...
 
-    def propose(self, requests: Sequence[DraftRequest], following: Sequence[Followed]) -> list[Draft]:
+    @property
+    def lessons(self) -> int:
+        """How much has been learned from texts that are complete: a draft hangs on it, and so does a seed's text."""
+        ...
+
+    def propose(
+        self, requests: Sequence[DraftRequest], following: Sequence[Followed], most_missed: int = EVERYTHING
+    ) -> list[Draft]:
         """Return a draft for each request, in order, and take in the prompts that are followed.
 
-        A draft must not depend on anything but the text and the request's own random choices made so far: whether a
-        token is proposed may not hang on which token was drawn for its place, or rejection sampling is biased.
+        ``most_missed`` limits how many tokens of text that it had missed the drafter takes in now, so that nobody waits
+        for long; a request that it is too far behind for gets an empty draft.
+
+        A draft must not depend on random numbers that the request has yet to use: whether a token is proposed may not
+        hang on which token was drawn for its place, or rejection sampling is biased.
         """
         ...
 

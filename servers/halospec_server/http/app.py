@@ -23,8 +23,8 @@ from halospec_server.http.metrics import Metrics
 from halospec_server.http.replies import ReplyWriter
 from halospec_server.http.request_log import RequestLog, arrival_ns
 from halospec_server.http.settings import ServerSettings
+from halospec_server.http.spelling import spelled
 from halospec_server.jobs.job import Job, ShuttingDown
-from halospec_server.jobs.spelling import spelled
 from halospec_server.jobs.worker import DecodeWorker, QueueFull
 
 __all__ = ["Application", "ServerSettings", "create_app"]
@@ -40,6 +40,7 @@ _STATUSES = {
     503: "The server is shutting down; `Retry-After` says when to try again.",
     504: "The deadline passed before the first token.",
 }
+_NO_SUCH_MODEL = 404
 _RETRIED = (429, 503)
 _EVENT = {
     "type": "object",
@@ -104,6 +105,14 @@ def create_app(engine: Engine, template: ChatTemplate, card: schema.ModelCard, s
         """Say what is loaded."""
         return schema.ModelList(data=[card])
 
+    @app.get("/v1/models/{name:path}", responses=_errors(401, _NO_SUCH_MODEL))
+    async def one_model(name: str) -> schema.ModelCard:
+        """Say what is loaded, if it goes by this name."""
+        if name != card.id:
+            sentence = f"There is no model {name!r} here; there is {card.id!r}."
+            raise ApiError(_NO_SUCH_MODEL, sentence, code="model_not_found")
+        return card
+
     @app.get("/slots", responses=_errors(401))
     async def slots() -> list[schema.Slot]:
         """Say what the engine's slots held a moment ago."""
@@ -124,15 +133,16 @@ def create_app(engine: Engine, template: ChatTemplate, card: schema.ModelCard, s
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         """Write the assistant's next turn."""
         arrived_ns = arrival_ns(request.scope)
-        job = Job(
-            await intake.generations(body),
-            tuple(body.stop or ()),
-            model.piece,
-            streamed=bool(body.stream),
-            arrived_ns=arrived_ns,
-            deadline_ns=_deadline_ns(body.deadline_ms, settings.deadline_s, arrived_ns),
-        )
         try:
+            worker.require_place()
+            job = Job(
+                await intake.generations(body),
+                tuple(body.stop or ()),
+                model.piece,
+                streamed=bool(body.stream),
+                arrived_ns=arrived_ns,
+                deadline_ns=_deadline_ns(body.deadline_ms, settings.deadline_s, arrived_ns),
+            )
             worker.submit(job)
         except QueueFull as full:
             metrics.refused("queue_full")
@@ -164,7 +174,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "model": schema.ErrorResponse,
-            "description": _STATUSES[status],
+            "description": "There is no such model." if status == _NO_SUCH_MODEL else _STATUSES[status],
             "headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}} if status in _RETRIED else {},
         }
         for status in statuses

@@ -156,7 +156,7 @@ class ChatCompletionRequest(_Strict):
     """
 
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    model: Text | None = None
+    model: Annotated[Text, Field(max_length=256)] | None = None
     max_tokens: Annotated[int, Field(ge=1), WHOLE] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1), WHOLE] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = None

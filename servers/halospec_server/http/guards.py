@@ -33,7 +33,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._max_body_bytes:
+        if not declared.isdecimal() or int(declared) > self._max_body_bytes:
             await self._too_large().response()(scope, receive, send)
             return
         received, complete = 0, False

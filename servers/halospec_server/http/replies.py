@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from halospec_server.decoding.generation import TokenLogprob
 from halospec_server.http import schema
-from halospec_server.jobs.accounting import speculation_of, timings_of, usage_of
-from halospec_server.jobs.completion import Account, Written
+from halospec_server.http.accounting import speculation_of, timings_of, usage_of
+from halospec_server.jobs.completion import Account, FinishReason, Written
 
 DONE = "data: [DONE]\n\n"
 
@@ -74,7 +74,7 @@ class ReplyWriter:
             f'{logprobs}"finish_reason":null}}]}}\n\n'
         )
 
-    def ending(self, choice: int, reason: schema.FinishReason, accounts: Sequence[Account] = ()) -> str:
+    def ending(self, choice: int, reason: FinishReason, accounts: Sequence[Account] = ()) -> str:
         """Return the event that ends a text; with accounts it ends the reply."""
         details = f",{_details(accounts)}" if accounts else ""
         return f'{self._head}{{"index":{choice},"delta":{{}},"finish_reason":"{reason}"}}]{details}}}\n\n'

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from halospec_server.decoding.slots import SlotState
-
-FinishReason = Literal["stop", "length"]
+from halospec_server.jobs.completion import FinishReason
 
 
 class PromptTokensDetails(BaseModel):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from halospec_server.decoding.generation import Generation, Prefill, Round, Step, TokenLogprob
-from halospec_server.http.schema import FinishReason
 from halospec_server.jobs.text import TextAssembler
+
+FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)

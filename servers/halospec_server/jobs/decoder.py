@@ -125,7 +125,7 @@ class Decoder:
         for text in (*self._waiting, *self._running.values()):
             if item is not Command.DRAIN or not text.job.admitted:
                 self._fail(text.job, ShuttingDown())
-        self._leaving = item is Command.EXIT
+        self._leaving |= item is Command.EXIT
 
     def _drop_unwanted(self) -> None:
         """Let go of texts that nobody wants or whose time is up."""

@@ -82,14 +82,18 @@ class DecodeWorker:
         ShuttingDown
             If no more work is taken.
         """
+        self.require_place()
+        self._jobs.add(job)
+        self._nobody_waits.clear()
+        self._decoder.inbox.put(job)
+
+    def require_place(self) -> None:
+        """Raise what `submit` would raise now, before any work is put into a request."""
         if self.draining:
             raise ShuttingDown
         wanted = self._wanted()
         if len(wanted) >= self._places:
             raise QueueFull(soonest_end_s(wanted, time.perf_counter_ns()))
-        self._jobs.add(job)
-        self._nobody_waits.clear()
-        self._decoder.inbox.put(job)
 
     def drain(self) -> None:
         """Take no more work, send those away that wait, and let those finish that run."""

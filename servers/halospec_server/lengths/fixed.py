@@ -11,7 +11,7 @@ from halospec_server.decoding.generation import MAX_DRAFT_LENGTH, Round
 class FixedLength:
     """Always chooses ``draft_length``; 0 decodes plainly."""
 
-    draft_length: int
+    draft_length: int = 4
 
     def __post_init__(self) -> None:
         if not 0 <= self.draft_length <= MAX_DRAFT_LENGTH:

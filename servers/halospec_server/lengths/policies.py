@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from halospec_server.lengths.fixed import FixedLength
 from halospec_server.lengths.heuristic import HeuristicLength
 from halospec_server.lengths.protocol import LengthPolicy
 
-LENGTH_POLICIES: Mapping[str, Callable[[], LengthPolicy]] = {"heuristic": HeuristicLength}
+LENGTH_POLICIES: Mapping[str, Callable[[], LengthPolicy]] = {"heuristic": HeuristicLength, "fixed": FixedLength}
 
 
 def make_policy(name: str) -> LengthPolicy:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
 
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.model_files.gguf_header import ModelShape
@@ -10,6 +14,15 @@ from halospec_server.model_files.gguf_header import ModelShape
 _LOGIT_BYTES = 4
 _WIDEST_ROUND = MAX_DRAFT_LENGTH + 1
 """Rows of logits that one sequence asks of the target in a round."""
+
+
+def available_memory_bytes(control_group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return what this process may still take: of the machine's memory, and of a container's limit if there is one."""
+    available = int(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):  # no limit reads "max", and elsewhere than on Linux there is no file
+        limit, used = (int((control_group / name).read_text()) for name in ("memory.max", "memory.current"))
+        available = min(available, max(0, limit - used))
+    return available
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,22 @@ def test_sequences_decoded_together_are_distributed_as_alone(tiny_pair: Pair, al
     assert chi_square_p_value(texts, exact_cells(alone, prompt, sampling)) > 1e-3
 
 
+def test_a_repeated_seed_is_not_foretold_by_what_was_learned_from_its_first_text(
+    tiny_pair: Pair, alone: PlainDecoder
+) -> None:
+    prompt, sampling = prompt_of("ti sa"), Sampling(1.0)
+    second: Counter[Text] = Counter()
+    drafted = 0
+    with closing(open_engine(tiny_pair, "ngram_store")) as engine:
+        for seed in range(SEEDS):
+            for texts in (Counter[Text](), second):
+                steps = list(engine.generate(Generation(prompt, 6, sampling, 3, seed=seed)))
+                texts[tuple(token for step in steps for token in step.tokens)[:WATCHED]] += 1
+            drafted += sum(done.k for done in rounds_of(steps))
+    assert drafted > 0
+    assert chi_square_p_value(second, exact_cells(alone, prompt, sampling)) > 1e-3
+
+
 @pytest.mark.parametrize("drafter", ["model", "prompt_lookup"])
 def test_the_same_test_fails_when_every_drafted_token_is_accepted(
     tiny_pair: Pair, alone: PlainDecoder, drafter: DrafterName

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from halospec_server.decoding.engine import Engine
-from halospec_server.decoding.generation import Generation, Prefill
+from halospec_server.decoding.generation import Generation, Prefill, Round
 from halospec_server.drafters.model import ModelDrafter
 from plain_decoding import PlainDecoder
 from tiny_engines import Pair, greedy, open_engine, prompt_of, tokens_of
+from tiny_models import FIRST_PIECE
 
 SYSTEM = prompt_of("ka ti mo so sa ta ki mi ko ka ka ti to sa so ki ka to mi sa ti")
 HELLO, BYE = prompt_of("ka mo")[1:], prompt_of("sa to ki")[1:]
@@ -113,3 +115,23 @@ def test_the_least_recently_used_text_is_given_up_first(engine: Engine) -> None:
     assert cached(engine, greedy(texts[0], 5)) == len(texts[0]) - 1
     assert cached(engine, greedy(texts[2], 5)) == len(texts[2]) - 1
     assert cached(engine, greedy(texts[1], 5)) <= 1, "only the token that begins every text"
+
+
+def test_a_draft_model_that_has_missed_a_long_text_draws_near_in_steps_that_others_can_bear(tiny_pair: Pair) -> None:
+    text = tuple(FIRST_PIECE + i * 7 % 24 for i in range(100))
+    with closing(open_engine(tiny_pair, parallel=2, prefill_chunk=16)) as engine:
+        list(engine.generate(greedy(text, 5, 0)))
+        other = engine.admit(greedy(prompt_of("ka"), 60, 0))
+        engine.step()
+        late = engine.admit(greedy(text, 40, 4))
+        drafter = engine.drafters["model"]
+        assert isinstance(drafter, ModelDrafter)
+        held = []
+        while drafter.texts.length(late.slot) < len(text):
+            before = len(other.tokens)
+            engine.step()
+            assert len(other.tokens) == before + 1, "nobody waits for the draft model"
+            held.append(drafter.texts.length(late.slot))
+        assert all(after - before <= 16 + 8 for before, after in pairwise(held))
+        assert late.cached == len(text) - 1
+        assert sum(step.cost.k for _, step in engine.step() if isinstance(step.cost, Round)) > 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from draft_requests import N_CTX, PROMPTS, ROUNDING, Watched, propose, read, request, rows_after
+from draft_requests import N_CTX, PROMPTS, ROUNDING, Watched, open_watched, propose, read, request, rows_after
 from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.protocol import Drafter
 from halospec_server.llama import Context
-from tiny_engines import GREEDY
+from tiny_engines import GREEDY, Pair
 from tiny_models import EOS, FIRST_PIECE, N_VOCAB
 
 syllables = st.integers(FIRST_PIECE, N_VOCAB - 1)
@@ -131,3 +133,14 @@ class TestPMin:
             model_drafter, request(0, texts[0], 5), request(1, texts[1], 5, p_min=1.0), request(2, texts[2], 5)
         )
         assert some == [whole[0], (), whole[2]]
+
+
+def test_a_token_that_only_the_target_knows_ends_the_drafting_of_that_text_alone(tiny_pair: Pair) -> None:
+    with closing(ModelDrafter(open_watched(tiny_pair[1]), N_VOCAB + 50)) as drafter:
+        foreign, plain = read(drafter, [*PROMPTS[0], N_VOCAB + 3, *PROMPTS[1]], PROMPTS[2])
+        for _ in range(2):
+            assert propose(drafter, request(0, foreign, 4), request(1, plain, 4))[0] == ()
+            foreign.append(FIRST_PIECE)
+            plain.append(FIRST_PIECE)
+        assert len(propose(drafter, request(1, plain, 4))[0]) == 4
+        assert list(drafter.texts.text(0)) == list(PROMPTS[0])[: drafter.texts.length(0)]

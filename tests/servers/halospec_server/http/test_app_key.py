@@ -46,7 +46,9 @@ def test_neither_does_the_key_without_its_scheme_nor_none(locked: tuple[str, htt
     key, client = locked
     assert client.get("/v1/models", headers=[(b"Authorization", key.encode())]).status_code == 401
     assert client.get("/v1/models").status_code == 401
-    assert client.get("/v1/nothing").status_code == 401
+    for path in ("/v1/nothing", "/metrics", "/slots", "/openapi.json", "/docs"):
+        assert client.get(path).status_code == 401, path
+        assert client.get(path, headers=bearing(key)).status_code == (404 if "nothing" in path else 200), path
 
 
 def test_health_needs_none(locked: tuple[str, httpx.Client]) -> None:

@@ -184,3 +184,10 @@ def test_a_fault_in_a_stream_is_raised(tiny_pair: Pair) -> None:
 
 def test_the_list_of_models(api: openai.OpenAI) -> None:
     assert [model.id for model in api.models.list()] == ["tiny"]
+
+
+def test_the_model_can_be_listed_and_retrieved(api: openai.OpenAI) -> None:
+    (only,) = api.models.list().data
+    assert api.models.retrieve(only.id).id == only.id
+    with pytest.raises(openai.NotFoundError, match="no model 'other' here"):
+        api.models.retrieve("other")

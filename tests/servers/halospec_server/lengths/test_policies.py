@@ -16,5 +16,5 @@ def test_the_heuristic_is_known_by_name() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="no length policy 'clever'; choose one of heuristic"):
+    with pytest.raises(ValueError, match="no length policy 'clever'; choose one of heuristic, fixed"):
         make_policy("clever")

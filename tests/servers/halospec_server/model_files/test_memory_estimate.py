@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from halospec_server.model_files.embedded import SHAPE
 from halospec_server.model_files.gguf_header import ModelShape
-from halospec_server.model_files.memory_estimate import Layout, MemoryEstimate, draft_estimate, target_estimate
+from halospec_server.model_files.memory_estimate import (
+    Layout,
+    MemoryEstimate,
+    available_memory_bytes,
+    draft_estimate,
+    target_estimate,
+)
 
 layouts = st.builds(Layout, ctx_size=st.integers(32, 131_072), parallel=st.integers(1, 64))
 shapes = st.builds(ModelShape, n_vocab=st.integers(1, 300_000), kv_bytes_per_position=st.integers(1, 10**6))
@@ -51,3 +60,16 @@ def test_exact_attention_takes_twice_the_room_for_the_targets_keys_and_values() 
     assert narrow.kv is not None
     assert wide.kv == 2 * narrow.kv
     assert draft_estimate(10**9, SHAPE, exact) == draft_estimate(10**9, SHAPE, fast)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("1000000", 400_000), ("500000", 0)])
+def test_a_containers_limit_counts_too(tmp_path: Path, limit: str, expected: int) -> None:
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text("600000\n")
+    assert available_memory_bytes(tmp_path) == expected
+
+
+def test_without_a_limit_the_machines_memory_counts(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory_bytes(tmp_path) > 10**8
+    assert available_memory_bytes(tmp_path / "nowhere") > 10**8

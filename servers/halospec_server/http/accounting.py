@@ -9,6 +9,11 @@ from halospec_server.http.schema import PromptTokensDetails, RoundReport, Specul
 from halospec_server.jobs.completion import Account
 
 
+def _begun(accounts: Sequence[Account]) -> list[Account]:
+    """Return those whose prompt was read."""
+    return [account for account in accounts if account.prefill is not None]
+
+
 def usage_of(accounts: Sequence[Account]) -> Usage:
     """Count tokens: the prompt once, however many texts were written from it."""
     prompt_tokens = len(accounts[0].generation.prompt)
@@ -18,7 +23,9 @@ def usage_of(accounts: Sequence[Account]) -> Usage:
         completion_tokens=completion_tokens,
         total_tokens=prompt_tokens + completion_tokens,
         # What one text of a request left for the next was not there before the request.
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=min(account.cached for account in accounts)),
+        prompt_tokens_details=PromptTokensDetails(
+            cached_tokens=min((account.cached for account in _begun(accounts)), default=0)
+        ),
     )
 
 
@@ -27,7 +34,7 @@ def timings_of(accounts: Sequence[Account]) -> Timings:
     rounds = [done for account in accounts for done in account.rounds]
     return Timings(
         cache_n=sum(account.cached for account in accounts),
-        prompt_n=sum(len(account.generation.prompt) - account.cached for account in accounts),
+        prompt_n=sum(len(account.generation.prompt) - account.cached for account in _begun(accounts)),
         prompt_ms=_ms(sum(account.prompt_ns for account in accounts)),
         predicted_n=sum(account.completion_tokens for account in accounts),
         predicted_ms=_ms(sum(account.predicted_ns for account in accounts)),
