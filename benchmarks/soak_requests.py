@@ -118,7 +118,7 @@ def canary(prompt: str, knobs: Knobs, max_tokens: int, *, top_logprobs: int | No
 
 def too_long() -> Call:
     """Ask with a prompt that no context of the soak holds, and whose reading takes a server longest."""
-    return _refused("prompt too long", _encoded(_asked("word " * 12_000)))
+    return _refused_unless_full("prompt too long", _encoded(_asked("word " * 12_000)))
 
 
 def long_reply() -> Call:
@@ -204,6 +204,11 @@ def draw_malformed(rng: random.Random) -> Call:
     return rng.choice(MALFORMED)
 
 
+def _refused_unless_full(name: str, content: bytes) -> Call:
+    """Send what shows to be wrong only once it is taken up, which a full server does not do."""
+    return Call(f"malformed: {name}", content, statuses=frozenset({400, 429}))
+
+
 def _refused(name: str, content: bytes, status: int = 400, **how: Any) -> Call:
     return Call(f"malformed: {name}", content, statuses=frozenset({status}), **how)
 
@@ -255,7 +260,7 @@ MALFORMED: tuple[Call, ...] = (
     _refused("out of range", _field(n=0)),
     _refused("out of range", _field(n=10**6)),
     _refused("out of range", _field(threads=0)),
-    _refused("out of range", _field(threads=10**9)),
+    _refused_unless_full("out of range", _field(threads=10**9)),
     _refused("out of range", _field(p_min=2)),
     _refused("out of range", _field(logprobs=True, top_logprobs=1000)),
     _refused("out of range", _field(stop=["a"] * 100)),
@@ -263,7 +268,7 @@ MALFORMED: tuple[Call, ...] = (
     _refused("not offered", _field(response_format={"type": "json_object"})),
     _refused("not offered", _field(top_logprobs=2)),
     _refused("unknown name", _field(length_policy="luck")),
-    _refused("unknown name", _field(drafter="crystal ball")),
+    _refused_unless_full("unknown name", _field(drafter="crystal ball")),
     _refused("unknown name", _field(draft_length="plenty")),
     _refused("huge number", _field(seed=10**40)),
     _refused("huge number", _field(draft_length=10**400)),
