@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "soak_checks.py"
+import soak_checks as checks
 
-
-def load_program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soak_checks", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-checks = load_program()
 MIB = 2**20
 
 

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def load_program(name: str) -> ModuleType:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-program = load_program("soak_client")
-requests = load_program("soak_requests")
+import soak_client as program
+import soak_requests as requests
 
 REFUSAL = {"error": {"message": "No.", "type": "invalid_request_error"}}
 

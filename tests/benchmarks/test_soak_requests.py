@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
-import sys
 from collections import Counter
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from pydantic import ValidationError
 
+import soak_requests as requests
 from halospec_server.http.chat_request import ChatCompletionRequest
-
-PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "soak_requests.py"
-
-
-def load_program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soak_requests", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-requests = load_program()
 
 
 def drawn(seed: int, number: int) -> list[object]:

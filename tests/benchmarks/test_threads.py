@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
-PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "threads.py"
-
-
-def load_program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("threads_benchmark", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-program = load_program()
+import threads as program
 
 
 def test_each_cell_shows_the_median_and_the_worst_by_both_clocks() -> None:
