@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from halospec.analysis.modes import in_order
 from halospec.records.classic_csv import ClassicRow
-from halospec.records.schema import Phase, RequestRecord
+from halospec.records.placebo import is_placebo
+from halospec.records.schema import CountSource, Phase, RequestRecord
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Observation:
         Completion tokens.
     decode_ms
         From the first token to the end of the reply.
+    placebo
+        Whether this request's run was a placebo; the same for all of a run.
     """
 
     mode: str
@@ -40,22 +43,27 @@ class Observation:
     load_percent: float | None = None
     prompt_id: str | None = None
     text_sha256: str | None = None
+    tokens_from: CountSource | None = None
+    placebo: bool = False
 
 
 Observations = tuple[Observation, ...]
 
 
 def measured(requests: Iterable[RequestRecord | ClassicRow]) -> Observations:
-    """Return the measured requests in the order given; warm-up requests are left out.
+    """Return the measured requests of a run in the order given; warm-up requests are left out.
 
-    The original's CSV knows no blocks: a mode whose ``step`` starts again is in its next one.
+    The original's CSV knows no blocks: a mode whose ``step`` starts again is in its next one. One placebo request, even
+    of the warm-up, makes the whole run a placebo.
     """
+    run = tuple(requests)
     blocks = _BlockCount()
-    kept = (request for request in requests if request.phase is not Phase.WARMUP)
-    return tuple(
+    kept = (request for request in run if request.phase is not Phase.WARMUP)
+    observations = tuple(
         _of_record(request) if isinstance(request, RequestRecord) else _of_row(request, blocks.of(request))
         for request in kept
     )
+    return tuple(replace(seen, placebo=True) for seen in observations) if is_placebo(run) else observations
 
 
 def successes(observations: Observations) -> Observations:
@@ -116,6 +124,7 @@ def _of_record(record: RequestRecord) -> Observation:
         load_percent=record.load_percent,
         prompt_id=record.prompt_id,
         text_sha256=record.text_sha256,
+        tokens_from=record.tokens_from,
     )
 
 

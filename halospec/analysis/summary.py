@@ -18,9 +18,11 @@ from halospec.analysis.statistics import (
     tokens_per_second,
     tpot_ms,
 )
+from halospec.analysis.switches import Switches, switches
 from halospec.analysis.value import Value
 from halospec.records.classic_csv import ClassicRow
-from halospec.records.schema import MEASURED_PHASES, Phase, RequestRecord
+from halospec.records.placebo import is_placebo
+from halospec.records.schema import MEASURED_PHASES, CountSource, Phase, RequestRecord
 from halospec.records.store import Journal, write_whole
 
 SUMMARY_VERSION = 1
@@ -103,11 +105,19 @@ class Summary(Value):
     ----------
     torn
         Whether the journal's last line was cut short and is left out.
+    placebo
+        Whether the run went on although the server ignores the draft length.
+    counted_by_events
+        Successful requests whose tokens the server did not count, so that content events were counted instead.
+    switches
+        ``None`` where the server was never loaded or started anew.
     """
 
     version: int = SUMMARY_VERSION
     requests: int
     torn: bool
+    placebo: bool
+    counted_by_events: int
     modes: tuple[ModeSummary, ...]
     phases: tuple[PhaseSummary, ...]
     adaptive: tuple[AdaptiveTrial, ...]
@@ -115,6 +125,7 @@ class Summary(Value):
     failures: tuple[FailureReason, ...]
     losslessness: Losslessness | None
     manipulation: Manipulation
+    switches: Switches | None
 
 
 def summarize(
@@ -127,11 +138,14 @@ def summarize(
     temperature
         What the run asked for; texts are compared only where it is 0. ``None`` if it is not known.
     """
-    observations = measured(requests)
+    run = tuple(requests)
+    observations = measured(run)
     modes = tuple(_mode(mode, seen) for mode, seen in by_mode(observations).items())
     return Summary(
         requests=len(observations),
         torn=torn,
+        placebo=is_placebo(run),
+        counted_by_events=sum(seen.tokens_from is CountSource.EVENTS for seen in successes(observations)),
         modes=modes,
         phases=tuple(
             _phase(mode, phase, seen)
@@ -144,6 +158,7 @@ def summarize(
         failures=_failures(observations),
         losslessness=losslessness(observations, temperature),
         manipulation=manipulation(observations),
+        switches=switches(run),
     )
 
 

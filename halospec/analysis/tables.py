@@ -14,7 +14,10 @@ from halospec.analysis.losslessness import Losslessness
 from halospec.analysis.manipulation import Manipulation, Verdict
 from halospec.analysis.printable import printable
 from halospec.analysis.summary import FailureReason, LowestScore, ModeSummary, PhaseSummary, Summary
+from halospec.analysis.switches import Switches
 from halospec.records.classic_csv import ClassicRun
+from halospec.records.placebo import MEANING, STAMP, stamped
+from halospec.records.switches import SwitchReason
 
 WIDTH = 100
 """Columns that the tables need; give this to a console that does not write to a terminal."""
@@ -25,7 +28,17 @@ MISSING = "-"
 
 
 def summary_tables(summary: Summary, *, title: str = "") -> list[RenderableType]:
-    """Return what to print of a summary, in order. Texts from servers are never taken for markup."""
+    """Return what to print of a summary, in order. Texts from servers are never taken for markup.
+
+    The one way to print a run: of a placebo run, each table bears the stamp and a sentence says what it means.
+    """
+    parts = _parts(summary, title)
+    if not summary.placebo:
+        return parts
+    return [Text(f"{STAMP}. {MEANING}", style="bold"), *map(_stamped, parts)]
+
+
+def _parts(summary: Summary, title: str) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
     if not summary.modes:
         return [*parts, Text("No measured requests."), *_torn_note(summary)]
@@ -39,6 +52,10 @@ def summary_tables(summary: Summary, *, title: str = "") -> list[RenderableType]
     parts.append(_manipulation_sentence(summary.manipulation))
     if summary.losslessness is not None:
         parts.append(_losslessness_sentence(summary.losslessness))
+    if summary.counted_by_events:
+        parts.append(_counted_by_events_sentence(summary))
+    if summary.switches is not None:
+        parts.append(_switches_sentence(summary.switches))
     return [*parts, *_torn_note(summary)]
 
 
@@ -181,7 +198,7 @@ def _manipulation_sentence(manipulation: Manipulation) -> Text:
         Verdict.OBEYED: "The server obeyed the draft length",
         Verdict.IGNORED: "The server ignored the draft length",
         Verdict.VIOLATED: "The server did not keep to the draft length",
-        Verdict.UNKNOWN: "Whether the server obeyed the draft length is not known",
+        Verdict.CANNOT_TELL: "Whether the server obeyed the draft length cannot be told from this run",
     }
     tails = {
         Verdict.IGNORED: " Differences between modes are then not effects of k.",
@@ -202,9 +219,41 @@ def _losslessness_sentence(lossless: Losslessness) -> Text:
     )
 
 
+def _counted_by_events_sentence(summary: Summary) -> Text:
+    successes = sum(mode.successes for mode in summary.modes)
+    requests = "all" if summary.counted_by_events == successes else f"{summary.counted_by_events} of {successes}"
+    return Text(
+        f"The server counts no tokens: content events were counted ({requests} successful requests). "
+        "Where an event holds several tokens, TPOT and tokens per second are off by as much."
+    )
+
+
+def _switches_sentence(made: Switches) -> Text:
+    verb = {"reload": "loaded", "restart": "started"}.get(made.knob or "", "loaded or started")
+    purposes = {
+        SwitchReason.FIRST: "to begin with",
+        SwitchReason.CHANGED: "for another draft length",
+        SwitchReason.DIED: "because it had ended",
+    }
+    if len(made.by_reason) == 1 and made.by_reason[0].count == made.count:
+        why = f" {purposes[made.by_reason[0].reason]}"
+    else:
+        why = ", ".join(f"{part.count} {purposes[part.reason]}" for part in made.by_reason)
+        why = f" ({why})" if why else ""
+    times = "once" if made.count == 1 else f"{made.count} times"
+    durations = f"median {_seconds(made.median_ms)}, {_seconds(made.total_ms)} in all"
+    return Text(f"The server was {verb} anew {times}{why}, {durations}; that time is in no latency.")
+
+
 def _torn_note(summary: Summary) -> Iterator[Text]:
     if summary.torn:
         yield Text("The last line of the journal was cut short (the run was stopped while writing it) and is left out.")
+
+
+def _stamped(part: RenderableType) -> RenderableType:
+    if isinstance(part, Table):
+        part.title = stamped(str(part.title))
+    return part
 
 
 def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
@@ -235,6 +284,10 @@ def _ms(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def _seconds(duration_ms: float) -> str:
+    return f"{duration_ms / 1000:.1f} s" if duration_ms >= 100 else f"{duration_ms:.0f} ms"
 
 
 def _decimals(value: float | None, places: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from halospec.analysis.observation import Observations
+from halospec.charts.stamp import stamp_panels
+from halospec.records.placebo import MEANING, STAMP, is_placebo
 
 
 class NothingToDraw(Exception):
@@ -17,11 +19,18 @@ class NothingToDraw(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure's panels, the legend that stands above them and the remarks below them."""
+    """A figure's panels, the legend that stands above them and the remarks below them.
+
+    Attributes
+    ----------
+    placebo
+        Whether the panels bear the stamp, and the title has to.
+    """
 
     figure: Figure
     legend: tuple[Artist, ...]
     notes: tuple[str, ...] = ()
+    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,10 +41,24 @@ class Chart:
     ----------
     name
         Its file name and what the command line calls it.
-    draw
+    panels
         From the measured requests to a picture; raises :class:`NothingToDraw`.
     """
 
     name: str
     title: str
-    draw: Callable[[Observations], Picture]
+    panels: Callable[[Observations], Picture]
+
+    def draw(self, observations: Observations) -> Picture:
+        """Return the picture, stamped where the requests are those of a placebo run: the one way to draw a chart.
+
+        Raises
+        ------
+        NothingToDraw
+            If the requests hold nothing that this chart shows.
+        """
+        picture = self.panels(observations)
+        if not is_placebo(observations):
+            return picture
+        stamp_panels(picture.figure)
+        return replace(picture, notes=(f"{STAMP}. {MEANING}", *picture.notes), placebo=True)

@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 from halospec.analysis.observation import Observations, by_mode, successes
 from halospec.analysis.printable import printable
 from halospec.charts.chart import NothingToDraw, Picture
+from halospec.records.placebo import stamped
 from halospec.records.schema import MEASURED_PHASES, Phase
 
 WIDTH_IN = 6.5
@@ -119,6 +120,7 @@ def canvas(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple[Figure, list[Ax
 def head_and_foot(picture: Picture, title: str, subtitle: str) -> None:
     """Write title, subtitle and legend above the panels and the notes below; the figure grows for them."""
     figure = picture.figure
+    head = stamped(title) if picture.placebo else title
     above = textwrap.wrap(printable(subtitle), _SUBTITLE_COLUMNS)
     below = [line for note in picture.notes for line in textwrap.wrap(printable(note), _NOTE_COLUMNS)]
     legend_top_in = _MARGIN_IN + _TITLE_IN + _LINE_IN * len(above)
@@ -137,7 +139,7 @@ def head_and_foot(picture: Picture, title: str, subtitle: str) -> None:
             y = 1 - (top_in + number * _LINE_IN) / height_in
             figure.text(_MARGIN_IN / WIDTH_IN, y, line, ha="left", va="top", **text)
 
-    write([printable(title)], _MARGIN_IN, fontsize=10, fontweight="bold", color=INK)
+    write([printable(head)], _MARGIN_IN, fontsize=10, fontweight="bold", color=INK)
     write(above, _MARGIN_IN + _TITLE_IN, fontsize=7.5, color=FAINT_INK)
     write(below, head_in + body_in + _GAP_IN, fontsize=7, color=FAINT_INK)
     figure.legend(

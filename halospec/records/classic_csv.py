@@ -1,20 +1,27 @@
-"""The original tool's CSV: one measured request a row, the fields that it knew, whole milliseconds."""
+"""The original tool's CSV: one measured request a row, the fields that it knew, whole milliseconds.
+
+It has no column for a placebo run, and whatever tool reads the file next knows nothing of one: so the stamp stands in
+front of the mode's name (``PLACEBO:fixed_2``), and reading takes it off again.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from halospec.records.placebo import STAMP
 from halospec.records.schema import Phase, RequestRecord
 from halospec.records.store import StoreError
 
 HEADER = ("global_step", "step", "mode", "phase", "draft_length", "success", "latency_ms", "tokens")
 
 _MAX_DIGITS = 18  # fits 64 bits, as every reader of the file will assume
+
+_PLACEBO_PREFIX = f"{STAMP}:"
 
 # A spreadsheet takes a cell that starts with one of these for a formula, and a leading apostrophe for "this is text".
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -32,6 +39,8 @@ class ClassicRow:
         The original logged failures as 0 ms, so 0 is possible here and nowhere else.
     tokens
         0 means unknown.
+    placebo
+        Whether the run went on although the server ignores the draft length.
     """
 
     global_step: int
@@ -42,6 +51,7 @@ class ClassicRow:
     success: bool
     latency_ms: int
     tokens: int
+    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ def classic_row(record: RequestRecord) -> ClassicRow:
         success=record.success,
         latency_ms=max(1, int(record.latency_ms)),
         tokens=record.completion_tokens or 0,
+        placebo=record.placebo,
     )
 
 
@@ -71,7 +82,7 @@ def write_classic_csv(records: Iterable[RequestRecord], file: TextIO) -> None:
     measured = (record for record in records if not record.is_warmup)
     file.write(_line(HEADER))
     for record in sorted(measured, key=lambda record: record.global_step):
-        file.write(_line(astuple(classic_row(record))))
+        file.write(_line(_cells(classic_row(record))))
 
 
 def looks_like_classic_csv(path: Path) -> bool:
@@ -139,16 +150,18 @@ def _split_runs(numbered_rows: list[tuple[int, ClassicRow]]) -> tuple[ClassicRun
 def _parse_row(cells: list[str], where: str) -> ClassicRow:
     if len(cells) != len(HEADER):
         raise StoreError(f"{where}: {len(cells)} cells where {len(HEADER)} are expected.")
-    global_step, step, mode, phase, draft_length, success, latency_ms, tokens = cells
+    global_step, step, name, phase, draft_length, success, latency_ms, tokens = cells
+    mode, placebo = _mode_and_stamp(name)
     return ClassicRow(
         global_step=_whole(global_step, "global_step", where),
         step=_whole(step, "step", where),
-        mode=_text(mode),
+        mode=mode,
         phase=_phase(phase, where),
         draft_length=_whole(draft_length, "draft_length", where) if draft_length else None,
         success=_truth(success, where),
         latency_ms=_whole(latency_ms, "latency_ms", where),
         tokens=_whole(tokens, "tokens", where),
+        placebo=placebo,
     )
 
 
@@ -173,27 +186,39 @@ def _truth(cell: str, where: str) -> bool:
     return known[cell.lower()]
 
 
-def _line(values: Iterable[object]) -> str:
+def _cells(row: ClassicRow) -> tuple[str, ...]:
+    return (
+        str(row.global_step),
+        str(row.step),
+        _stamped_mode(row),
+        row.phase.value,
+        "" if row.draft_length is None else str(row.draft_length),
+        "true" if row.success else "false",
+        str(row.latency_ms),
+        str(row.tokens),
+    )
+
+
+def _line(values: Iterable[str]) -> str:
     # With "\n" as its terminator the writer would leave a lone "\r" unquoted (before Python 3.13).
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow(_cell(value) for value in values)
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"'{value}" if _looks_like_formula(value) else value
-    return str(value)
+def _stamped_mode(row: ClassicRow) -> str:
+    if row.placebo:
+        return _PLACEBO_PREFIX + row.mode
+    return f"'{row.mode}" if _needs_apostrophe(row.mode) else row.mode
 
 
-def _text(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _looks_like_formula(cell) else cell
+def _mode_and_stamp(cell: str) -> tuple[str, bool]:
+    if cell.startswith(_PLACEBO_PREFIX):
+        return cell.removeprefix(_PLACEBO_PREFIX), True
+    return (cell[1:] if cell.startswith("'") and _needs_apostrophe(cell) else cell), False
 
 
-def _looks_like_formula(text: str) -> bool:
-    # Apostrophes are skipped so that export and reading are each other's inverse for every text.
-    return text.lstrip("'").startswith(_FORMULA_STARTS)
+def _needs_apostrophe(text: str) -> bool:
+    # A mode whose own name begins like the stamp is no placebo. Apostrophes are skipped so that export and reading are
+    # each other's inverse for every text.
+    return text.lstrip("'").startswith((*_FORMULA_STARTS, _PLACEBO_PREFIX))

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from halospec.records.switches import SwitchReason
+
 SCHEMA_VERSION = 1
 
 
@@ -19,6 +21,19 @@ class Phase(StrEnum):
 
 
 MEASURED_PHASES = (Phase.STEADY, Phase.LOAD, Phase.RECOVERY)
+
+
+class CountSource(StrEnum):
+    """Where a number of tokens comes from.
+
+    ``EVENTS``: the server counts nothing in its streams, and each content event was taken for one token.
+    """
+
+    USAGE = "usage"
+    TIMINGS = "timings"
+    SPECULATION = "speculation"
+    METRICS = "metrics"
+    EVENTS = "events"
 
 
 class Round(BaseModel):
@@ -53,7 +68,8 @@ class RequestRecord(BaseModel):
     """One request, successful or not.
 
     Times in nanoseconds are relative to the run's start (``manifest.json`` holds its wall-clock time).
-    ``None`` means "the server did not say", never zero.
+    ``None`` means "the server did not say", never zero. What was added to the schema later is missing in older records
+    and has its default there.
 
     Attributes
     ----------
@@ -81,6 +97,15 @@ class RequestRecord(BaseModel):
         Arrival of each content event after ``started_ns``; under speculation one event may hold several tokens.
     prompt_ms, predicted_ms
         The server's own account of its time (``timings``).
+    tokens_from, drafted_from
+        Where ``completion_tokens`` and the two draft counts come from.
+    knob
+        How k reached the server, as the command line spells it: ``draft_length``, ``alias:smol-k{k}``, ``restart``.
+    switch_ms, switch_reason
+        How long the server was loaded or started anew for this request's k right before it, and why; in no latency.
+        ``None`` where it was not.
+    placebo
+        Whether the run went on although the server ignores the draft length.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -114,6 +139,12 @@ class RequestRecord(BaseModel):
     predicted_ms: float | None = Field(default=None, ge=0.0)
     finish_reason: str | None = None
     text_sha256: str | None = None
+    tokens_from: CountSource | None = None
+    drafted_from: CountSource | None = None
+    knob: str | None = None
+    switch_ms: float | None = Field(default=None, ge=0.0)
+    switch_reason: SwitchReason | None = None
+    placebo: bool = False
 
     @model_validator(mode="after")
     def _a_failure_has_a_reason(self) -> RequestRecord:

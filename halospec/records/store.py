@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, TracebackType, UnionType
 from typing import Any, Self, Union, get_args, get_origin
@@ -17,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from halospec.records.schema import Phase, RequestRecord
+from halospec.records.placebo import MEANING, STAMP, is_placebo
+from halospec.records.schema import RequestRecord
 
 
 class StoreError(Exception):
@@ -54,6 +56,16 @@ class RunFiles:
     def load(self) -> Path:
         """What the load injector measured of itself."""
         return self.directory / "load.jsonl"
+
+    @property
+    def switches(self) -> Path:
+        """When the server was loaded or started anew for another draft length."""
+        return self.directory / "switches.jsonl"
+
+    @property
+    def server_log(self) -> Path:
+        """The output of a server that was started for this run."""
+        return self.directory / "server.log"
 
     @property
     def charts(self) -> Path:
@@ -156,10 +168,15 @@ def write_parquet(records: Iterable[RequestRecord], path: Path) -> None:
     """Write the records as one Parquet table; the file appears whole or not at all.
 
     Columns are the fields of :class:`RequestRecord`; ``round_log`` is a list of structs. Fields beyond the schema
-    stand as JSON text in a column ``extra``.
+    stand as JSON text in a column ``extra``. The file of a placebo run bears the stamp among its metadata too, which a
+    reader sees whichever columns it asks for.
     """
+    rows = tuple(records)
+    table = _arrow_table(rows)
+    if is_placebo(rows):
+        table = table.replace_schema_metadata({STAMP: MEANING})
     buffer = io.BytesIO()
-    pq.write_table(_arrow_table(records), buffer)
+    pq.write_table(table, buffer)
     write_whole(path, buffer.getvalue())
 
 
@@ -254,7 +271,6 @@ _SCALARS: dict[object, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     str: pa.string(),
-    Phase: pa.string(),
 }
 
 
@@ -265,6 +281,8 @@ def _arrow_type(annotation: Any) -> pa.DataType:  # an annotation has no narrowe
         return _arrow_type(inner)
     if get_origin(annotation) is tuple:
         return pa.list_(_arrow_type(get_args(annotation)[0]))
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return pa.string()
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields.items()
         return pa.struct([(name, _arrow_type(field.annotation)) for name, field in fields])

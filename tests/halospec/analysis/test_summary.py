@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from halospec.analysis.summary import Summary, summarize, summarize_journal, write_summary
 from halospec.records.classic_csv import ClassicRow
-from halospec.records.schema import Phase
+from halospec.records.schema import CountSource, Phase
 from halospec.records.store import Journal
+from halospec.records.switches import SwitchReason
 
 MS = 1_000_000
 
@@ -161,6 +162,50 @@ def test_a_torn_journal_is_remembered(make_record):
     assert not summarize_journal(Journal((make_record(),), torn=False)).torn
 
 
+def test_one_placebo_request_makes_the_run_a_placebo_even_in_the_warm_up(make_record):
+    warm = {"phase": Phase.WARMUP}
+    assert summarize([make_record(), make_record(placebo=True)]).placebo
+    assert summarize([make_record(**warm, placebo=True), make_record()]).placebo
+    assert not summarize([make_record(**warm), make_record()]).placebo
+
+
+def test_switches_worked_by_hand_those_before_a_warm_up_included(make_record):
+    first, changed = SwitchReason.FIRST, SwitchReason.CHANGED
+    restart = {"knob": "restart"}
+    switches = summarize(
+        [
+            make_record(**restart, phase=Phase.WARMUP, switch_ms=300, switch_reason=first),
+            make_record(**restart),
+            make_record(**restart, phase=Phase.WARMUP, switch_ms=900, switch_reason=changed),
+            failed(make_record, **restart, switch_ms=500, switch_reason=changed),
+        ]
+    ).switches
+
+    assert switches is not None
+    assert (switches.knob, switches.count, switches.median_ms, switches.total_ms) == ("restart", 3, 500, 1700)
+    by_reason = [(part.reason, part.count, part.median_ms, part.total_ms) for part in switches.by_reason]
+    assert by_reason == [(first, 1, 300, 300), (changed, 2, 700, 1400)]
+
+
+def test_switch_time_is_in_no_other_number(make_record):
+    plain = summarize([make_record(), make_record(latency_ms=300)])
+    switched = summarize([make_record(switch_ms=5000, switch_reason="first"), make_record(latency_ms=300)])
+    assert plain.switches is None
+    assert switched.model_copy(update={"switches": None}) == plain
+
+
+def test_requests_whose_tokens_were_counted_by_events_are_counted(make_record):
+    by_events = {"tokens_from": CountSource.EVENTS}
+    records = [
+        make_record(**by_events),
+        make_record(**by_events, phase=Phase.WARMUP),
+        failed(make_record, **by_events),
+        make_record(tokens_from=CountSource.TIMINGS),
+        make_record(),
+    ]
+    assert summarize(records).counted_by_events == 1
+
+
 outcomes = st.fixed_dictionaries(
     {
         "mode": st.sampled_from(["fixed_0", "fixed_4", "adaptive", "auto:ema"]),
@@ -174,6 +219,11 @@ outcomes = st.fixed_dictionaries(
         "accepted": st.none() | st.integers(0, 100),
         "rounds": st.none() | st.integers(0, 100),
         "text_sha256": st.none() | st.sampled_from(["a", "b"]),
+        "tokens_from": st.none() | st.sampled_from(CountSource),
+        "knob": st.none() | st.sampled_from(["restart", "reload"]),
+        "switch_ms": st.none() | st.floats(0, 1e7),
+        "switch_reason": st.none() | st.sampled_from(SwitchReason),
+        "placebo": st.booleans(),
     }
 )
 
@@ -194,6 +244,8 @@ def test_every_summary_is_valid_json_without_nan_and_comes_back_equal(make_recor
 
 
 def test_summary_json_holds_the_summary(tmp_path, make_record):
-    summary = summarize([make_record()])
+    summary = summarize([make_record(placebo=True)])
     write_summary(summary, tmp_path / "summary.json")
-    assert Summary.model_validate_json((tmp_path / "summary.json").read_text()) == summary
+    text = (tmp_path / "summary.json").read_text()
+    assert Summary.model_validate_json(text) == summary
+    assert json.loads(text)["placebo"] is True

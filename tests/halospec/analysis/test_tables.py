@@ -1,9 +1,14 @@
+import re
+
 import pytest
+from rich.table import Table
 
 from halospec.analysis.summary import summarize
-from halospec.analysis.tables import WIDTH, several_runs_note, summary_text
+from halospec.analysis.tables import WIDTH, several_runs_note, summary_tables, summary_text
 from halospec.records.classic_csv import ClassicRun
-from halospec.records.schema import MEASURED_PHASES, Phase
+from halospec.records.placebo import MEANING
+from halospec.records.schema import MEASURED_PHASES, CountSource, Phase
+from halospec.records.switches import SwitchReason
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_the_verdict_on_the_knob_is_spoken_plainly(make_record):
     ignored = [make_record(draft_length=k, drafted=24, rounds=8) for k in (0, 8)]
     assert "The server obeyed the draft length" in said(summary_text(summarize(obeyed)))
     assert "Differences between modes are then not effects of k." in said(summary_text(summarize(ignored)))
-    assert "is not known" in said(summary_text(summarize([make_record()])))
+    assert "cannot be told from this run" in said(summary_text(summarize([make_record()])))
 
 
 def test_agreement_of_texts_is_a_sentence_at_temperature_0_only(make_record):
@@ -141,3 +146,74 @@ def test_a_csv_of_several_runs_is_said_to_be_one():
     assert note is not None
     assert "holds 3 runs: global_step starts again in lines 97, 132." in note
     assert several_runs_note(runs[:1]) is None
+
+
+@pytest.fixture
+def every_table(records, make_record):
+    """Records of which every table is made that there is."""
+    return [*records, make_record(success=False, error="HTTP 500")]
+
+
+def test_every_table_of_a_placebo_run_bears_the_stamp_and_a_sentence_says_what_it_means(every_table):
+    placebo = [*every_table[:-1], every_table[-1].model_copy(update={"placebo": True})]
+    summary = summarize(placebo, temperature=0)
+    tables = [part for part in summary_tables(summary) if isinstance(part, Table)]
+
+    assert [str(table.title) for table in tables] == [
+        "PLACEBO: Per mode, all phases",
+        "PLACEBO: Per mode and phase",
+        "PLACEBO: Adaptive behaviour",
+        "PLACEBO: Failures",
+    ]
+    text = summary_text(summary, title="a run")
+    assert text.startswith(f"PLACEBO. {MEANING}\n")
+    assert all(str(table.title) in text for table in tables)
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+
+
+def test_a_placebo_run_that_was_never_measured_bears_it_too(make_record):
+    warm = make_record(phase=Phase.WARMUP, placebo=True)
+    assert summary_text(summarize([warm])) == f"PLACEBO. {MEANING}\nNo measured requests.\n"
+
+
+def test_without_a_placebo_no_table_speaks_of_one(every_table):
+    assert not re.search("placebo", summary_text(summarize(every_table, temperature=0), title="a run"), re.IGNORECASE)
+
+
+def switched(make_record, *reasons, knob="restart", ms=900.0):
+    return [make_record(knob=knob, switch_ms=ms, switch_reason=reason) for reason in reasons]
+
+
+def test_starting_the_server_anew_is_one_sentence(make_record):
+    records = [*switched(make_record, *[SwitchReason.CHANGED] * 12), make_record(knob="restart")]
+    assert (
+        "The server was started anew 12 times for another draft length, median 0.9 s, 10.8 s in all; "
+        "that time is in no latency." in said(summary_text(summarize(records)))
+    )
+
+
+def test_several_reasons_to_load_it_anew_are_counted_apart(make_record):
+    first, changed, died = SwitchReason
+    records = switched(make_record, first, changed, changed, died, knob="reload", ms=2500.0)
+    assert (
+        "The server was loaded anew 4 times (1 to begin with, 2 for another draft length, 1 because it had ended), "
+        "median 2.5 s, 10.0 s in all;" in said(summary_text(summarize(records)))
+    )
+
+
+def test_one_quick_switch_by_an_unknown_knob_is_spoken_of_as_such(make_record):
+    text = said(summary_text(summarize([make_record(switch_ms=1.4)])))
+    assert "The server was loaded or started anew once, median 1 ms, 1 ms in all;" in text
+
+
+def test_a_server_that_ran_all_the_time_is_not_said_to_have_been_started(records):
+    assert "anew" not in summary_text(summarize(records))
+
+
+def test_counting_events_for_want_of_tokens_is_said(make_record):
+    by_events = make_record(tokens_from=CountSource.EVENTS)
+    counted = make_record(tokens_from=CountSource.USAGE)
+    sentence = "The server counts no tokens: content events were counted"
+    assert f"{sentence} (all successful requests)." in said(summary_text(summarize([by_events, by_events])))
+    assert f"{sentence} (1 of 2 successful requests)." in said(summary_text(summarize([by_events, counted])))
+    assert "events" not in summary_text(summarize([counted, make_record()]))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.records.classic_csv import HEADER, classic_row, read_classic_csv, write_classic_csv
+from halospec.records.classic_csv import HEADER, ClassicRow, classic_row, read_classic_csv, write_classic_csv
 from halospec.records.schema import MEASURED_PHASES, Phase
 from halospec.records.store import StoreError
 
@@ -50,9 +50,38 @@ def test_text_that_a_spreadsheet_would_calculate_is_made_text(make_record, start
     assert row[2] == f"'{start}HYPERLINK(1)"
 
 
+def test_a_placebo_run_bears_the_stamp_in_its_mode_names_since_there_is_no_column_for_it(make_record):
+    text = exported([make_record(placebo=True)])
+    assert text == f"{HEADER_LINE}\n1,1,PLACEBO:fixed_2,steady,2,true,100,32\n"
+
+
+def read_back(path, records) -> tuple[ClassicRow, ...]:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        write_classic_csv(records, file)
+    (run,) = read_classic_csv(path)
+    return run.rows
+
+
+def test_the_stamp_is_taken_off_the_name_and_marks_the_row(make_record, tmp_path):
+    (row,) = read_back(tmp_path / "placebo.csv", [make_record(placebo=True)])
+    assert (row.mode, row.placebo) == ("fixed_2", True)
+    (row,) = read_back(tmp_path / "plain.csv", [make_record()])
+    assert (row.mode, row.placebo) == ("fixed_2", False)
+
+
+@pytest.mark.parametrize("mode", ["PLACEBO:fixed_2", "'PLACEBO:fixed_2", "PLACEBO", "PLACEBO:", "=PLACEBO:"])
+@pytest.mark.parametrize("placebo", [False, True])
+def test_a_mode_that_is_called_like_the_stamp_is_not_taken_for_it(make_record, tmp_path, mode, placebo):
+    (row,) = read_back(tmp_path / "run.csv", [make_record(mode=mode, placebo=placebo)])
+    assert (row.mode, row.placebo) == (mode, placebo)
+
+
+mode_names = st.text(st.characters(exclude_categories=["Cs"]))
 rows = st.fixed_dictionaries(
     {
-        "mode": st.text(st.characters(exclude_categories=["Cs"])),
+        "mode": mode_names
+        | st.builds("{}{}{}".format, st.sampled_from(["", "'", "''", "="]), st.just("PLACEBO:"), mode_names),
+        "placebo": st.booleans(),
         "phase": st.sampled_from(MEASURED_PHASES),
         "step": st.integers(1, 10**6),
         "draft_length": st.none() | st.integers(0, 16),
@@ -67,12 +96,7 @@ rows = st.fixed_dictionaries(
 def test_what_is_written_is_read_back(tmp_path_factory, make_record, rows):
     records = [make_record(global_step=n, error="why", **row) for n, row in enumerate(rows, start=1)]
     path = tmp_path_factory.mktemp("csv") / "run.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_classic_csv(records, file)
-
-    (run,) = read_classic_csv(path)
-
-    assert run.rows == tuple(classic_row(record) for record in records)
+    assert read_back(path, records) == tuple(classic_row(record) for record in records)
 
 
 def test_where_global_step_does_not_increase_another_run_begins(tmp_path):

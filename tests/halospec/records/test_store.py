@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.records.schema import RequestRecord, Round
+from halospec.records.placebo import MEANING
+from halospec.records.schema import CountSource, RequestRecord, Round
 from halospec.records.store import (
     RecordJournal,
     RunFiles,
@@ -19,6 +20,7 @@ from halospec.records.store import (
     write_parquet,
     write_whole,
 )
+from halospec.records.switches import SwitchReason, SwitchRecord
 
 
 def fill(directory: Path, records: list[RequestRecord]) -> Path:
@@ -59,6 +61,56 @@ def test_the_journal_file_itself_can_be_read(tmp_path, make_record):
 def test_fields_beyond_the_schema_survive(tmp_path, make_record):
     path = fill(tmp_path, [make_record(gpu_temperature_c=61)])
     assert read_records(path).records[0].model_extra == {"gpu_temperature_c": 61}
+
+
+LATER_FIELDS = {"tokens_from", "drafted_from", "knob", "switch_ms", "switch_reason", "placebo"}
+
+
+def test_a_record_from_before_knobs_and_placebos_is_still_read(tmp_path, make_record):
+    record = make_record()
+    RunFiles(tmp_path).records.write_text(record.model_dump_json(exclude=LATER_FIELDS) + "\n")
+    assert read_records(tmp_path).records == (record,)
+    assert [getattr(record, name) for name in sorted(LATER_FIELDS)] == [None, None, False, None, None, None]
+
+
+def test_what_the_knob_did_is_in_the_record(tmp_path, make_record):
+    record = make_record(
+        knob="restart",
+        switch_ms=900.5,
+        switch_reason=SwitchReason.CHANGED,
+        tokens_from=CountSource.EVENTS,
+        drafted_from=CountSource.TIMINGS,
+        placebo=True,
+    )
+    path = fill(tmp_path, [record])
+    assert read_records(tmp_path).records == (record,)
+    line = json.loads(path.read_text())
+    assert {name: line[name] for name in LATER_FIELDS} == {
+        "knob": "restart",
+        "switch_ms": 900.5,
+        "switch_reason": "changed",
+        "tokens_from": "events",
+        "drafted_from": "timings",
+        "placebo": True,
+    }
+
+
+def test_switches_have_a_journal_of_their_own(tmp_path):
+    switch = SwitchRecord(
+        block=1,
+        mode="fixed_4",
+        draft_length=4,
+        reason=SwitchReason.FIRST,
+        duration_ms=0.5,
+        started_ns=1_000_000,
+        ended_ns=1_500_000,
+        detail="llama-server --spec-draft-n-max 4",
+    )
+    path = RunFiles(tmp_path).switches
+    with RecordJournal(path) as journal:
+        journal.append(switch)
+    assert path == tmp_path / "switches.jsonl"
+    assert SwitchRecord.model_validate_json(path.read_text()) == switch
 
 
 @given(cut=st.integers(min_value=1))
@@ -180,6 +232,25 @@ def test_parquet_keeps_fields_beyond_the_schema_as_json(tmp_path, make_record):
     write_parquet([make_record(), make_record(note={"a": 1})], tmp_path / "records.parquet")
     extra = pq.read_table(tmp_path / "records.parquet").column("extra").to_pylist()
     assert extra == [None, '{"note": {"a": 1}}']
+
+
+def test_parquet_holds_the_enumerations_as_text(tmp_path, make_record):
+    path = tmp_path / "records.parquet"
+    write_parquet([make_record(tokens_from=CountSource.EVENTS, switch_reason=SwitchReason.DIED), make_record()], path)
+    table = pq.read_table(path)
+    assert table.column("tokens_from").to_pylist() == ["events", None]
+    assert table.column("switch_reason").to_pylist() == ["died", None]
+
+
+def test_parquet_of_a_placebo_run_bears_the_stamp_in_its_column_and_its_metadata(tmp_path, make_record):
+    path = tmp_path / "records.parquet"
+    write_parquet((record for record in [make_record(), make_record(placebo=True)]), path)
+    assert pq.read_table(path).column("placebo").to_pylist() == [False, True]
+    assert pq.read_schema(path).metadata == {b"PLACEBO": MEANING.encode()}
+
+    write_parquet([make_record()], path)
+    assert pq.read_table(path).column("placebo").to_pylist() == [False]
+    assert not pq.read_schema(path).metadata
 
 
 def test_a_file_that_cannot_be_replaced_leaves_the_old_one_and_no_litter(tmp_path, monkeypatch):
