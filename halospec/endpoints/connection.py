@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
 from halospec import __version__
+from halospec.endpoints.tls import tls_context
 from halospec.endpoints.types import EndpointError
 
 MAX_REPLY_BYTES = 64 * 2**20
@@ -19,30 +22,65 @@ MAX_REPLY_BYTES = 64 * 2**20
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=3.0)
 
 
-def open_client(url: str, api_key: str | None, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """How a server is reached and who asks.
+
+    Attributes
+    ----------
+    api_key
+        Sent as a bearer token; never part of a message or a log.
+    ca_bundle
+        PEM file of certificates to trust instead of the usual authorities'.
+    verify
+        Whether the server's certificate is checked at all; if not, ``ca_bundle`` has no say.
+    client_cert, client_key
+        PEM files with which this client proves who it is; the key may be in the certificate's file.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    ca_bundle: Path | None = None
+    verify: bool = True
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+
+def open_client(
+    url: str, connection: ConnectionSettings, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
     """Return a client for one server, without time limits of its own: the caller limits whole attempts.
+
+    TLS settings are looked at only where the address is one of https.
 
     Raises
     ------
     ValueError
-        If the key cannot stand in an HTTP header, or the proxy settings in the environment cannot be used.
+        If the key cannot stand in an HTTP header, a certificate's file cannot be used, or the proxy settings or the
+        certificates named in the environment cannot.
     """
     headers = {
         "User-Agent": f"halospec/{__version__}",
         # A compressed stream arrives in the compressor's rhythm, not in the model's.
         "Accept-Encoding": "identity",
     }
-    if api_key:
-        if not (api_key.isascii() and api_key.isprintable()):
+    key = connection.api_key
+    if key:
+        if not (key.isascii() and key.isprintable()):
             raise ValueError("the API key holds characters that cannot be sent in an HTTP header")
-        headers["Authorization"] = f"Bearer {api_key}"
+        headers["Authorization"] = f"Bearer {key}"
+    server = httpx.URL(url)
+    tls = connection if server.scheme == "https" else ConnectionSettings()
+    context = tls_context(
+        verify=tls.verify, ca_bundle=tls.ca_bundle, client_cert=tls.client_cert, client_key=tls.client_key
+    )
     try:
         return httpx.AsyncClient(
             headers=headers,
             transport=transport,
             limits=_LIMITS,
             timeout=httpx.Timeout(None),
-            trust_env=not is_loopback(httpx.URL(url).host),
+            verify=context,
+            trust_env=not is_loopback(server.host),
         )
     except (ImportError, ValueError, httpx.InvalidURL) as problem:
         raise ValueError(f"the proxy settings in the environment cannot be used ({problem})") from problem
@@ -85,7 +123,7 @@ class CappedBody(httpx.AsyncByteStream):
         self._keep = keep
         self._pieces: list[bytes] = []
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         size_bytes = 0
         async for piece in self._response.aiter_bytes():
             size_bytes += len(piece)

@@ -82,22 +82,35 @@ def _http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def connection_problem(fault: BaseException) -> str:
+def connection_problem(fault: BaseException, secret: str | None = None) -> str:
     """Return the root of a failed connection in a few words, whatever layers wrapped it."""
+    tls = _tls_failure(fault)
+    if tls is not None:
+        # Only those that OpenSSL itself raised have these attributes.
+        reason = getattr(tls, "verify_message", None) or getattr(tls, "reason", None) or str(tls)
+        return f"TLS error, {shown(reason.replace('_', ' ').lower(), secret)}"
     causes = list(_causes(fault))
     for cause in causes:
-        if isinstance(cause, ssl.SSLError):
-            # Only those that OpenSSL itself raised have these attributes.
-            reason = getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or str(cause)
-            return f"TLS error, {shown(reason.replace('_', ' ').lower())}"
         if isinstance(cause, socket.gaierror):
             return "the host name cannot be resolved"
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused"
     for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror:
-            return shown(cause.strerror).lower()
-    return shown(str(fault)).rstrip(".") or type(fault).__name__
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+            return shown(cause.strerror, secret).lower()
+    return shown(str(fault), secret).rstrip(".") or type(fault).__name__
+
+
+def _tls_failure(fault: BaseException) -> ssl.SSLError | None:
+    """Return what TLS itself failed of; that it waits for bytes when a connection is lost is no failure of TLS."""
+    waiting = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    return next((c for c in _causes(fault) if isinstance(c, ssl.SSLError) and not isinstance(c, waiting)), None)
+
+
+def _is_final(fault: BaseException) -> bool:
+    """Tell whether a failed connection will fail again: over certificates and protocols, not over an early end."""
+    tls = _tls_failure(fault)
+    return tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
 def _causes(fault: BaseException | None) -> Iterator[BaseException]:
@@ -139,10 +152,13 @@ class Failures:
         elif status == 404:
             reason = f"{start}: {said}; check the URL and the model's name."
         elif response.is_redirect:
-            reason = f"{start}: it redirects to {shown(response.headers['location'])}; give that address instead."
+            target = shown(response.headers["location"], self.api_key)
+            reason = f"{start}: it redirects to {target}; give that address instead."
         else:
             reason = f"{start}: {said}."
-        return EndpointError(reason, retryable=is_retryable(status), retry_after_s=retry_after_s(response.headers))
+        return EndpointError(
+            reason, retryable=is_retryable(status), retry_after_s=retry_after_s(response.headers), status=status
+        )
 
     def of_error_object(self, error: JsonValue) -> EndpointError:
         """Return the error for ``{"error": …}`` that came with status 200."""
@@ -152,21 +168,20 @@ class Failures:
         return EndpointError(
             f"The server broke off with an error: {self.quoted(error_text(error))}{advice}.",
             retryable=is_retryable(status),
+            status=status,
         )
 
     def of_transport(self, fault: Exception, *, answered: bool, content_events: int) -> EndpointError:
         """Return the error for a connection that could not be made, or was lost."""
-        problem = connection_problem(fault)
+        problem = connection_problem(fault, self.api_key)
         if isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout):
-            is_tls = any(isinstance(cause, ssl.SSLError) for cause in _causes(fault))
-            return EndpointError(f"No server answers at {self.url}: {problem}.", retryable=not is_tls)
+            return EndpointError(f"No server answers at {self.url}: {problem}.", retryable=not _is_final(fault))
         if isinstance(fault, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
             return EndpointError(f"No request can be sent to {self.url}: {problem}.", retryable=False)
         if answered:
-            reason = f"The reply was cut after {events(content_events)}: {problem}."
-        else:
-            reason = f"The server at {self.url} gave no HTTP answer: {problem}."
-        return EndpointError(reason, retryable=True)
+            return EndpointError(f"The reply was cut after {events(content_events)}: {problem}.", retryable=True)
+        reason = f"The server at {self.url} gave no HTTP answer: {problem}."
+        return EndpointError(reason, retryable=not _is_final(fault))
 
     def of_timeout(self, timeout_s: float, *, answered: bool, content_events: int) -> EndpointError:
         """Return the error for an attempt that took longer than its limit."""

@@ -1,23 +1,27 @@
-"""Before a run: whether a server is at this URL, where its API is, and which model will answer."""
+"""Before anything is measured: whether a server is there, what it is, and which of its models will answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import anyio
 import httpx
-from pydantic import ValidationError
 
-from halospec.endpoints.connection import CappedBody, is_json, media_type, open_client
-from halospec.endpoints.failures import KEY_SETTINGS, Failures, connection_problem, is_retryable, shown
+from halospec.endpoints.api import KeyRefused, ServerApi, root_of
+from halospec.endpoints.base_url import BaseUrlSearch, FoundApi, NobodyThere, Refusal, Telling, likely_base, parse_url
+from halospec.endpoints.connection import ConnectionSettings, open_client
+from halospec.endpoints.detection import AUTO, SERVER_KINDS, Detected, detect, require_server_kind, server_kind_named
+from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.failures import shown
 from halospec.endpoints.retry import RetryPolicy, Sleep, retrying
+from halospec.endpoints.server_kind import Recognition, ServerKind, SpeculationFacts
 from halospec.endpoints.types import EndpointError
-from halospec.endpoints.wire import ListedModel, ModelList, ModelMeta
+from halospec.endpoints.wire import ListedModel, ModelMeta
 
 # A server that still loads its model answers 503 for some seconds.
 PATIENCE = RetryPolicy(tries=5, max_retry_after_s=3.0)
 _MODELS_IN_A_SENTENCE = 5
+_PLAIN = ConnectionSettings()
 
 
 class PreflightError(Exception):
@@ -36,6 +40,10 @@ class ServerFacts:
         The model that will be asked for.
     models
         All that the server lists.
+    kind, recognition
+        What kind of server it is, and why it was taken for that.
+    speculation
+        What it says of its speculation, for this model.
     model_meta
         What the bundled server says it has loaded; ``None`` for servers that do not.
     """
@@ -43,190 +51,170 @@ class ServerFacts:
     base_url: str
     model: str
     models: tuple[str, ...]
+    kind: ServerKind
+    recognition: Recognition
+    speculation: SpeculationFacts
     server_header: str | None = None
     model_meta: ModelMeta | None = None
 
+    @property
+    def api_root(self) -> str:
+        """Where the server's own pages are, such as ``/metrics``."""
+        return root_of(self.base_url)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How to spell requests: the product's way where that is known, else the kind's."""
+        return self.recognition.dialect or self.kind.dialect
+
 
 async def check_server(
-    url: str,
+    url: str | None,
     *,
     model: str | None = None,
-    api_key: str | None = None,
+    connection: ConnectionSettings = _PLAIN,
+    server: str = AUTO,
     timeout_s: float = 10.0,
     patience: RetryPolicy = PATIENCE,
     transport: httpx.AsyncBaseTransport | None = None,
     sleep: Sleep = anyio.sleep,
 ) -> ServerFacts:
-    """Find the API behind a URL as a person types it, and the model to measure.
+    """Find the API behind a URL as a person types it, what kind of server it is, and the model to measure.
 
     Parameters
     ----------
+    url
+        None: where servers of this kind listen unless told otherwise; the first that answers.
+    server
+        A kind's name, or ``auto`` to ask the server.
     timeout_s
-        Limit on each look at a model list.
+        Limit on each question.
 
     Raises
     ------
     PreflightError
         If the URL, the server, the key or the model is not right, with what to do about it.
     """
-    start = parse_url(url)
     try:
-        client = open_client(start, api_key, transport)
+        require_server_kind(server)
     except ValueError as problem:
-        raise PreflightError(f"No request can be made: {shown(str(problem), api_key)}.") from problem
-    search = _Search(client, start, api_key, timeout_s)
-    async with client:
-        try:
-            found: _Found = await retrying(patience, sleep)(search.sweep)
-        except EndpointError as problem:
-            if model is not None and isinstance(problem, _Refusal) and problem.telling is _Telling.NOT_FOUND:
-                # Some gateways complete chats and list no models; with the model named, the first request decides.
-                return ServerFacts(_likely_base(start), model, ())
-            raise PreflightError(problem.reason) from problem
-    return _facts(found, model)
+        raise PreflightError(f"With --server: {problem}.") from problem
+    try:
+        starts = usual_urls(server) if url is None else (parse_url(url),)
+    except ValueError as problem:
+        raise PreflightError(str(problem)) from problem
+    check = _Check(model, connection, server, timeout_s, patience, transport, sleep)
+    try:
+        return await (check.at_the_first_of(starts) if url is None else check.at(starts[0], may_list_nothing=True))
+    except EndpointError as problem:
+        raise PreflightError(problem.reason) from problem
 
 
-def parse_url(url: str) -> str:
-    """Return the URL without a trailing slash or ``/chat/completions``.
+def usual_urls(server: str) -> tuple[str, ...]:
+    """Return where a kind of server listens unless told otherwise, or all known kinds for ``auto``.
 
     Raises
     ------
-    PreflightError
-        If it cannot be an API's address.
+    ValueError
+        If there is no such kind, or no such place.
     """
-    typed = url.strip()
-    name = shown(typed)
-    if "://" not in typed:
-        raise PreflightError(f"The URL {name!r} does not start with http:// or https://; did you mean http://{name} ?")
-    try:
-        parsed = httpx.URL(typed)
-    except httpx.InvalidURL as problem:
-        raise PreflightError(f"The URL {name!r} is malformed: {shown(str(problem)).rstrip('.')}.") from problem
-    if parsed.userinfo:
-        raise PreflightError(f"The URL holds a user name or a password; give a key with {KEY_SETTINGS} instead.")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise PreflightError(f"The URL {name!r} is not of the form http://host:port/path.")
-    if parsed.query or parsed.fragment:
-        raise PreflightError(f"The URL {name!r} has a part after '?' or '#'; give the API's base without it.")
-    if parsed.port is not None and not 0 < parsed.port < 65536:
-        raise PreflightError(f"The URL {name!r} has a port outside 1 to 65535.")
-    bare = str(parsed).rstrip("/")
-    for suffix in ("/chat/completions", "/models"):
-        bare = bare.removesuffix(suffix).rstrip("/")
-    return bare
-
-
-def candidates(start: str) -> tuple[str, ...]:
-    """Return where the API may be: as given, then under ``/v1``, then under ``/api/v1``."""
-    if start.endswith("/v1"):
-        return (start,)
-    if start.endswith("/api"):
-        return (start, start + "/v1")
-    return (start, start + "/v1", start + "/api/v1")
-
-
-def _likely_base(start: str) -> str:
-    return start if start.endswith("/v1") else f"{start}/v1"
-
-
-class _Telling(IntEnum):
-    """How much a candidate's refusal says about what is wrong; the most telling one is reported."""
-
-    NOT_FOUND = 0
-    NOT_THE_API = 1
-    STATUS = 2
-    NOT_READY = 3
-    KEY = 4
-
-
-class _Refusal(EndpointError):
-    def __init__(self, telling: _Telling, reason: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(reason, retryable=telling is _Telling.NOT_READY, retry_after_s=retry_after_s)
-        self.telling = telling
+    kinds = SERVER_KINDS.values() if server == AUTO else (server_kind_named(server),)
+    urls = tuple(dict.fromkeys(url for kind in kinds for url in kind.default_urls))
+    if not urls:
+        raise ValueError(f"A server of the kind {server} has no usual address; give its URL.")
+    return urls
 
 
 @dataclass(frozen=True)
-class _Found:
-    base_url: str
-    server_header: str | None
-    models: tuple[ListedModel, ...]
-
-
-@dataclass(frozen=True)
-class _Search:
-    client: httpx.AsyncClient
-    start: str
-    api_key: str | None
+class _Check:
+    model: str | None
+    connection: ConnectionSettings
+    server: str
     timeout_s: float
+    patience: RetryPolicy
+    transport: httpx.AsyncBaseTransport | None
+    sleep: Sleep
 
-    async def sweep(self) -> _Found:
-        """Return the first candidate that lists models, or raise the most telling refusal."""
-        refusals = []
-        for base_url in candidates(self.start):
+    async def at_the_first_of(self, starts: tuple[str, ...]) -> ServerFacts:
+        """Return what is found at the first address where a server of this kind may be."""
+        other = None
+        for start in starts:
             try:
-                return await self._look(base_url)
-            except _Refusal as refusal:
-                refusals.append(refusal)
-        raise max(refusals, key=lambda refusal: refusal.telling)
+                return await self.at(start)
+            except NobodyThere:
+                continue
+            except KeyRefused:
+                raise
+            except EndpointError as problem:
+                if isinstance(problem, Refusal) and problem.telling in (Telling.KEY, Telling.NOT_READY):
+                    raise
+                # Ports such as 8080 are everybody's: what is no API there need not be what was meant.
+                other = other or problem
+        seen = f" ({other.reason.partition(';')[0]})" if other else ""
+        raise PreflightError(
+            f"No server answers at {_listed(starts, len(starts))}{seen}; start one (for instance with `halospec serve`)"
+            " or give its URL."
+        )
 
-    async def _look(self, base_url: str) -> _Found:
-        url = base_url + "/models"
+    async def at(self, start: str, *, may_list_nothing: bool = False) -> ServerFacts:
+        """Return what is found at one address.
+
+        Some gateways complete chats and list no models: with the model named, the first request then decides.
+        """
         try:
-            with anyio.fail_after(self.timeout_s):
-                async with self.client.stream("GET", url, headers={"Accept": "application/json"}) as response:
-                    body = await CappedBody(response).read()
-        except TimeoutError as fault:
-            raise EndpointError(
-                f"The server at {self.start} does not answer within {self.timeout_s:g} s; check --url.", retryable=False
-            ) from fault
-        except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
-            raise EndpointError(
-                f"No server answers at {self.start}: {connection_problem(fault)}; start one"
-                " (for instance with `halospec serve`) or check --url.",
-                retryable=False,
-            ) from fault
-        except (httpx.HTTPError, httpx.InvalidURL) as fault:
-            error = Failures(url).of_transport(fault, answered=False, content_events=0)
-            raise EndpointError(f"{error.reason.removesuffix('.')}; check --url.", retryable=False) from fault
-        return self._models(base_url, response, body)
+            client = open_client(start, self.connection, self.transport)
+        except ValueError as problem:
+            reason = shown(str(problem), self.connection.api_key)
+            raise PreflightError(f"No request can be made: {reason}.") from problem
+        search = BaseUrlSearch(client, start, self.connection.api_key, self.timeout_s)
+        async with client:
+            try:
+                found: FoundApi = await retrying(self.patience, self.sleep)(search.sweep)
+            except Refusal as refusal:
+                if self.model is None or not may_list_nothing or refusal.telling is not Telling.NOT_FOUND:
+                    raise
+                found = FoundApi(likely_base(start), None, ())
+            return await self._described(client, found)
 
-    def _models(self, base_url: str, response: httpx.Response, body: bytes) -> _Found:
-        if not response.is_success:
-            raise self._refusal(base_url, response, body)
-        try:
-            listed = ModelList.model_validate_json(body)
-        except ValidationError as fault:
-            got = "JSON that is no model list" if is_json(media_type(response)) else "something that is not JSON"
-            raise _Refusal(_Telling.NOT_THE_API, self._no_api(f"{base_url}/models gave {got}")) from fault
-        return _Found(base_url, response.headers.get("server"), tuple(listed.data))
+    async def _described(self, client: httpx.AsyncClient, found: FoundApi) -> ServerFacts:
+        api = ServerApi(client, found.base_url, api_key=self.connection.api_key, timeout_s=self.timeout_s)
+        detected = await detect(api, found.models, self.server)
+        model = await self._chosen(api, found, detected)
+        meta = next((listed.meta for listed in found.models if listed.id == model), None)
+        says_what_is_loaded = meta is not None and meta.target is not None
+        return ServerFacts(
+            base_url=found.base_url,
+            model=model,
+            models=tuple(listed.id for listed in found.models),
+            kind=detected.kind,
+            recognition=detected.recognition,
+            speculation=await detected.kind.speculation(api, model),
+            server_header=found.server_header,
+            model_meta=meta if says_what_is_loaded else None,
+        )
 
-    def _refusal(self, base_url: str, response: httpx.Response, body: bytes) -> _Refusal:
-        status = response.status_code
-        error = Failures(f"{base_url}/models", self.api_key).of_status(response, body)
-        if status in (404, 405):
-            looked = ", ".join(f"{base}/models" for base in candidates(self.start))
-            return _Refusal(_Telling.NOT_FOUND, self._no_api(f"nothing at {looked}"))
-        if status in (401, 403):
-            return _Refusal(_Telling.KEY, error.reason)
-        if is_retryable(status):
-            reason = f"The server at {self.start} is not ready: {error.reason.removesuffix('.')}; try again later."
-            return _Refusal(_Telling.NOT_READY, reason, retry_after_s=error.retry_after_s)
-        return _Refusal(_Telling.STATUS, error.reason)
-
-    def _no_api(self, evidence: str) -> str:
-        return f"{self.start} answers, but not with an OpenAI-compatible API ({evidence}); check --url."
-
-
-def _facts(found: _Found, model: str | None) -> ServerFacts:
-    names = tuple(listed.id for listed in found.models)
-    if model is None:
-        if not names:
+    async def _chosen(self, api: ServerApi, found: FoundApi, detected: Detected) -> str:
+        if self.model is not None:
+            _require_listed(self.model, found)
+            return self.model
+        if not found.models:
             raise PreflightError(f"The server at {found.base_url} lists no models; load one, or name one with --model.")
-        model = names[0]
-    elif names and model not in names:
-        some = ", ".join(shown(name) for name in names[:_MODELS_IN_A_SENTENCE])
-        more = f" and {len(names) - _MODELS_IN_A_SENTENCE} more" if len(names) > _MODELS_IN_A_SENTENCE else ""
-        raise PreflightError(f"The server at {found.base_url} has no model {shown(model)!r}; it lists {some}{more}.")
-    meta = next((listed.meta for listed in found.models if listed.id == model), None)
-    says_what_is_loaded = meta is not None and meta.target is not None
-    return ServerFacts(found.base_url, model, names, found.server_header, meta if says_what_is_loaded else None)
+        return await detected.kind.loaded_model(api, found.models) or found.models[0].id
+
+
+def _require_listed(model: str, found: FoundApi) -> None:
+    if not found.models or any(model in _names_of(listed) for listed in found.models):
+        return
+    names = _listed(tuple(listed.id for listed in found.models), _MODELS_IN_A_SENTENCE)
+    raise PreflightError(f"The server at {found.base_url} has no model {shown(model)!r}; it lists {names}.")
+
+
+def _names_of(listed: ListedModel) -> tuple[str, ...]:
+    """Return the names by which a model can be asked for; Lemonade lists a user's ``user.NAME`` as ``NAME``."""
+    users = (f"user.{listed.id}",) if listed.owned_by == "lemonade" else ()
+    return (listed.id, *(listed.aliases or ()), *users)
+
+
+def _listed(names: tuple[str, ...], most: int) -> str:
+    some = ", ".join(shown(name) for name in names[:most])
+    return f"{some} and {len(names) - most} more" if len(names) > most else some

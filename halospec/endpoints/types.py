@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import JsonValue
+
+from halospec.records.schema import CountSource as CountSource
 from halospec.records.schema import Round
 
 
@@ -18,7 +22,18 @@ class Message:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What is asked of the server, apart from the draft length."""
+    """What is asked of the server, apart from the draft length.
+
+    Attributes
+    ----------
+    stream
+        Without a stream nothing is known of when tokens arrived; the probe asks so to learn what a server counts.
+    reuse_prompt
+        Whether the server may answer from a cache of prompts. A prompt that returns in every mode would otherwise
+        favour the later ones.
+    running_counts
+        Ask for the draft counts with every event (``timings_per_token``), where the server's dialect has them.
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int
@@ -26,6 +41,25 @@ class ChatRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
+    stream: bool = True
+    reuse_prompt: bool = False
+    running_counts: bool = False
+
+
+@dataclass(frozen=True)
+class RequestChange:
+    """What a draft length changes in the body of a chat request.
+
+    Attributes
+    ----------
+    model
+        Asked for instead of the run's model: one alias for each draft length.
+    fields
+        Added at the top of the body; an object stands for a nested path.
+    """
+
+    model: str | None = None
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,8 +68,13 @@ class Completion:
 
     Attributes
     ----------
+    tokens_from, drafted_from
+        Where ``completion_tokens`` and the two draft counts come from.
+    round_log
+        The bundled server's own, or rebuilt from running counts; ``rounds`` is its length, where there is one.
     event_ns
-        When each content event arrived, on the run's clock; empty if the reply was not streamed.
+        When the bytes that completed each content event arrived, on the run's clock; empty if the reply was not
+        streamed.
     first_token_ns
         The first of them.
     ended_ns
@@ -45,6 +84,8 @@ class Completion:
     text: str
     finish_reason: str | None
     completion_tokens: int
+    tokens_from: CountSource = CountSource.USAGE
+    drafted_from: CountSource | None = None
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     drafted: int | None = None
@@ -73,13 +114,18 @@ class EndpointError(Exception):
         Whether another try may succeed (a refused key or an unknown model will not).
     retry_after_s
         How long the server asked to be left alone.
+    status
+        The HTTP status, or the one that an error in a reply stands for; None where the server did not answer.
     """
 
-    def __init__(self, reason: str, *, retryable: bool, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retryable: bool, retry_after_s: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class Endpoint(Protocol):

@@ -63,16 +63,28 @@ class PromptTokensDetails(_Wire):
     cached_tokens: Count = None
 
 
+class CompletionTokensDetails(_Wire):
+    """How the reply's tokens were come by.
+
+    Made for predictions that the user sends along; some gateways put speculation's counts here
+    (https://github.com/smg-project/smg/pull/2481).
+    """
+
+    accepted_prediction_tokens: Count = None
+    rejected_prediction_tokens: Count = None
+
+
 class Usage(_Wire):
     """OpenAI's ``usage``."""
 
     prompt_tokens: Count = None
     completion_tokens: Count = None
     prompt_tokens_details: Annotated[PromptTokensDetails | None, _Lenient] = None
+    completion_tokens_details: Annotated[CompletionTokensDetails | None, _Lenient] = None
 
 
 class Timings(_Wire):
-    """llama-server's ``timings``; the two draft counts are left out there when nothing was drafted."""
+    """llama-server's ``timings``; the two draft counts are left out there while nothing has been drafted."""
 
     cache_n: Count = None
     prompt_n: Count = None
@@ -87,6 +99,30 @@ class Speculation(_Wire):
     """The bundled server's round log; one bad round makes its sums worthless, so it spoils the list."""
 
     rounds: Annotated[list[Round] | None, AfterValidator(_finite), _Lenient] = None
+
+
+class VllmSpeculation(_Wire):
+    """vLLM's ``metrics.speculative_decoding``, sent by a server started with ``--per-request-spec-decode-metrics``.
+
+    https://docs.vllm.ai/en/stable/features/speculative_decoding/acceptance_metrics/ calls it experimental. Its steps
+    leave out those that drafted nothing, so they are no round log.
+    """
+
+    num_draft_tokens: Count = None
+    num_accepted_draft_tokens: Count = None
+
+
+class VllmMetrics(_Wire):
+    """vLLM's ``metrics``."""
+
+    speculative_decoding: Annotated[VllmSpeculation | None, _Lenient] = None
+
+
+class LmStudioStats(_Wire):
+    """LM Studio's ``stats``, as its API changelog has them for 0.3.10: https://lmstudio.ai/docs/developer/api-changelog."""
+
+    total_draft_tokens_count: Count = None
+    accepted_draft_tokens_count: Count = None
 
 
 class Words(_Wire):
@@ -123,6 +159,8 @@ class ReplyPart(_Wire):
     usage: Annotated[Usage | None, _Lenient] = None
     timings: Annotated[Timings | None, _Lenient] = None
     speculation: Annotated[Speculation | None, _Lenient] = None
+    metrics: Annotated[VllmMetrics | None, _Lenient] = None
+    stats: Annotated[LmStudioStats | None, _Lenient] = None
     error: JsonValue = None
 
 
@@ -148,10 +186,20 @@ class ModelMeta(_Wire):
     llama_cpp: Text = None
 
 
+class ListedStatus(_Wire):
+    """What llama-server's router says of one of its models: whether it is loaded, and how it is or would be started."""
+
+    value: Text = None
+    args: Annotated[tuple[str, ...] | None, _Lenient] = None
+
+
 class ListedModel(_Wire):
     """One entry of ``GET /models``; llama-server's ``meta`` has other fields, which leaves all of ours ``None``."""
 
     id: str
+    owned_by: Text = None
+    aliases: Annotated[tuple[str, ...] | None, _Lenient] = None
+    status: Annotated[ListedStatus | None, _Lenient] = None
     meta: Annotated[ModelMeta | None, _Lenient] = None
 
 

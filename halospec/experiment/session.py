@@ -14,9 +14,11 @@ from halospec.clock import start_clock
 from halospec.config import RunSettings, debug_json_wanted
 from halospec.contention.cpu import CpuInjector, CpuLoadSettings
 from halospec.contention.report import LoadReport
-from halospec.endpoints.openai import OpenAIEndpoint
+from halospec.endpoints.chat import ChatEndpoint
+from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.preflight import ServerFacts, check_server
 from halospec.endpoints.retry import RetryPolicy
+from halospec.endpoints.types import RequestChange
 from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place
 from halospec.experiment.runner import Observer, Runner, Sampling
@@ -50,16 +52,18 @@ async def run_session(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettin
     """
     files = RunFiles(settings.out)
     _refuse_used_directory(files)
-    api_key = settings.api_key.get_secret_value() if settings.api_key else None
-    server = await check_server(settings.url, model=settings.model, api_key=api_key)
+    connection = ConnectionSettings(settings.api_key.get_secret_value() if settings.api_key else None)
+    server = await check_server(settings.url, model=settings.model, connection=connection)
     clock = start_clock()
     manifest = _manifest(settings, plan, server)
     write_manifest(manifest, files.manifest)
-    endpoint = OpenAIEndpoint(
+    endpoint = ChatEndpoint(
         server.base_url,
         server.model,
         clock,
-        api_key=api_key,
+        dialect=server.dialect,
+        steer=lambda draft_length: RequestChange(fields={"draft_length": draft_length}),
+        connection=connection,
         timeout_s=settings.timeout_s,
         debug_json=debug_json_wanted(),
     )

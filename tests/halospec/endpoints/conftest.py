@@ -1,21 +1,23 @@
-"""Stand-ins for servers: well-behaved ones over httpx.MockTransport, a misbehaving one over a real socket."""
+"""Stand-ins for servers: well-behaved ones over httpx.MockTransport, a misbehaving one over a real socket or TLS."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Literal
 
 import anyio
 import anyio.abc
 import httpx
 import pytest
+from anyio.streams.tls import TLSAttribute, TLSListener
 
-from halospec.endpoints.openai import OpenAIEndpoint
+from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.types import ChatRequest, Completion, Message
 
 type_of_stream = "text/event-stream"
@@ -92,14 +94,14 @@ def ask(say_hello, ticking_clock) -> Callable[..., Awaitable[Completion]]:
     """Ask a mock server that gives one fixed answer: a stream's body or a whole httpx.Response."""
 
     async def ask_once(
-        answer: bytes | httpx.Response, *, draft_length: int | None = None, **settings: Any
+        answer: bytes | httpx.Response, *, request: ChatRequest = say_hello, **settings: Any
     ) -> Completion:
         if isinstance(answer, bytes):
             answer = httpx.Response(200, headers={"content-type": type_of_stream}, content=answer)
         transport = httpx.MockTransport(lambda _: answer)
         url = "http://127.0.0.1:8080/v1"
-        async with OpenAIEndpoint(url, "smol", ticking_clock(), transport=transport, **settings) as endpoint:
-            return await endpoint.complete(say_hello, draft_length)
+        async with ChatEndpoint(url, "smol", ticking_clock(), transport=transport, **settings) as endpoint:
+            return await endpoint.complete(request, None)
 
     return ask_once
 
@@ -114,16 +116,18 @@ class MisbehavingServer:
     connection with a TCP reset), "keep" (do not hang up but read another request).
     """
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.scripts: list[Sequence[Step]] = []
         self.requests: list[bytes] = []
         self.connections = 0
+        self.client_certificates: list[bytes | None] = []
 
-    async def serve(self, stream: anyio.abc.SocketStream) -> None:
+    async def serve(self, stream: anyio.abc.ByteStream) -> None:
         async with stream:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                 self.connections += 1
+                self.client_certificates.append(stream.extra(TLSAttribute.peer_certificate_binary, None))
                 script: Sequence[Step] = ["keep"]
                 while script[-1] == "keep":
                     self.requests.append(await self._read_request(stream))
@@ -131,7 +135,7 @@ class MisbehavingServer:
                     for step in script:
                         await self._play(step, stream)
 
-    async def _play(self, step: Step, stream: anyio.abc.SocketStream) -> None:
+    async def _play(self, step: Step, stream: anyio.abc.ByteStream) -> None:
         if isinstance(step, bytes):
             await stream.send(step)
         elif isinstance(step, float):
@@ -142,7 +146,7 @@ class MisbehavingServer:
             raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    async def _read_request(self, stream: anyio.abc.SocketStream) -> bytes:
+    async def _read_request(self, stream: anyio.abc.ByteStream) -> bytes:
         received = b""
         while b"\r\n\r\n" not in received and not received.startswith(b"\x16\x03"):  # a TLS greeting
             received += await stream.receive()
@@ -153,14 +157,28 @@ class MisbehavingServer:
         return head + b"\r\n\r\n" + body
 
 
+@pytest.fixture(scope="session")
+def serve_misbehaving() -> Callable[..., AbstractAsyncContextManager[MisbehavingServer]]:
+    """Open a misbehaving server on a free loopback port; with a context it speaks TLS."""
+
+    @asynccontextmanager
+    async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[MisbehavingServer]:
+        sockets = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+        address = f"127.0.0.1:{sockets.extra(anyio.abc.SocketAttribute.local_port)}"
+        server = MisbehavingServer(f"{'http' if tls is None else 'https'}://{address}")
+        listener = sockets if tls is None else TLSListener(sockets, tls, standard_compatible=False)
+        async with listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, server.serve)
+            yield server
+            tasks.cancel_scope.cancel()
+
+    return serving
+
+
 @pytest.fixture
-async def misbehaving_server(anyio_backend) -> AsyncIterator[MisbehavingServer]:
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    server = MisbehavingServer(listener.extra(anyio.abc.SocketAttribute.local_port))
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, server.serve)
+async def misbehaving_server(anyio_backend, serve_misbehaving) -> AsyncIterator[MisbehavingServer]:
+    async with serve_misbehaving() as server:
         yield server
-        tasks.cancel_scope.cancel()
 
 
 @pytest.fixture(scope="session")

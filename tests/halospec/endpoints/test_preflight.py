@@ -1,205 +1,181 @@
-"""Before a run: the API is found behind whatever URL was typed, or one sentence says why not."""
+"""Before anything is measured: a server is there, its kind and its model are known, or one sentence says why not."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
 
-from halospec.endpoints.preflight import PreflightError, candidates, check_server, parse_url
-
-BUNDLED = {
-    "object": "list",
-    "data": [
-        {
-            "id": "smollm2-135m",
-            "object": "model",
-            "owned_by": "halospec",
-            "meta": {
-                "target": {
-                    "name": "smollm2-135m",
-                    "file": "SmolLM2-135M-Instruct.F32.gguf",
-                    "sha256": "ab" * 32,
-                    "size_bytes": 5_400_000_000,
-                    "n_params": 134_515_008,
-                },
-                "draft": {"name": "twin", "file": "SmolLM2-135M-Instruct.Q4_1.gguf", "sha256": "cd" * 32},
-                "drafter": "model",
-                "ctx_size": 2048,
-                "threads": 2,
-                "draft_length": 4,
-                "llama_cpp": "0.3.36",
-            },
-        }
-    ],
-}
-LLAMA_SERVER = {
-    "models": [{"name": "/srv/models/x.gguf"}],
-    "object": "list",
-    "data": [{"id": "/srv/models/x.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": 2048, "n_params": 134515008}}],
-}
+from halospec.endpoints.bundled import BUNDLED
+from halospec.endpoints.connection import ConnectionSettings
+from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.lemonade import LEMONADE
+from halospec.endpoints.llama_server import LLAMA_SERVER
+from halospec.endpoints.openai import OPENAI
+from halospec.endpoints.preflight import PreflightError, check_server, usual_urls
+from halospec.endpoints.server_kind import SpeculationFacts
+from lemonade_double import MODEL, lemonade_double
+from mock_site import BUNDLED_LISTING, ROOT_URL, Site, listing, recorded
 
 
-def listing(*names: str) -> dict:
-    return {"object": "list", "data": [{"id": name} for name in names]}
+async def refusal(site: Site, url: str | None = ROOT_URL, **settings) -> str:
+    with pytest.raises(PreflightError) as caught:
+        await site.check(url, **settings)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert message.endswith((".", "?"))
+    return message
 
 
-class Site:
-    """A server of a few paths; everything else is 404. A path's answers come in turn, the last one repeats."""
+async def test_the_bundled_server_and_what_it_has_loaded():
+    site = Site({"/v1/models": httpx.Response(200, json=BUNDLED_LISTING, headers={"server": "uvicorn"})})
 
-    def __init__(self, **answers: httpx.Response | list[httpx.Response]) -> None:
-        self.answers = {path.replace("__", "/"): given for path, given in answers.items()}
-        self.requests: list[httpx.Request] = []
-        self.pauses_s: list[float] = []
+    facts = await site.check()
 
-    def handle(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        given = self.answers.get(request.url.path)
-        if given is None:
-            return httpx.Response(404, json={"error": {"message": "File Not Found", "code": 404}})
-        if isinstance(given, list):
-            return given.pop(0) if len(given) > 1 else given[0]
-        return given
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses_s.append(seconds)
-
-    async def check(self, url: str = "http://127.0.0.1:8080", **settings):
-        return await check_server(url, transport=httpx.MockTransport(self.handle), sleep=self.sleep, **settings)
-
-    async def refusal(self, url: str = "http://127.0.0.1:8080", **settings) -> str:
-        with pytest.raises(PreflightError) as caught:
-            await self.check(url, **settings)
-        message = str(caught.value)
-        assert message.isprintable()
-        assert message.endswith((".", "?"))
-        return message
-
-
-def ok(body: object, **headers: str) -> httpx.Response:
-    return httpx.Response(200, json=body, headers=headers)
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "http://127.0.0.1:8080",
-        "http://127.0.0.1:8080/",
-        " http://127.0.0.1:8080/v1",
-        "http://127.0.0.1:8080/v1/",
-        "http://127.0.0.1:8080/v1/chat/completions",
-        "HTTP://127.0.0.1:8080/v1/models/",
-    ],
-)
-async def test_however_the_url_is_typed_the_base_is_found(typed):
-    facts = await Site(__v1__models=ok(listing("a"))).check(typed)
-
-    assert facts.base_url == "http://127.0.0.1:8080/v1"
-    assert facts.model == "a"
-
-
-async def test_lemonades_prefix_is_found():
-    site = Site(__api__v1__models=ok(listing("a")))
-
-    assert (await site.check("http://127.0.0.1:13305")).base_url == "http://127.0.0.1:13305/api/v1"
-    assert (await site.check("http://127.0.0.1:13305/api")).base_url == "http://127.0.0.1:13305/api/v1"
-
-
-async def test_a_path_prefix_is_kept():
-    facts = await Site(__proxy__llm__v1__models=ok(listing("a"))).check("https://10.0.0.1/proxy/llm/")
-
-    assert facts.base_url == "https://10.0.0.1/proxy/llm/v1"
-
-
-async def test_a_web_page_at_the_root_does_not_hide_the_api_below_it():
-    page = httpx.Response(200, html="<html>Welcome</html>")
-
-    facts = await Site(__models=page, __v1__models=ok(listing("a"))).check()
-
-    assert facts.base_url == "http://127.0.0.1:8080/v1"
-
-
-def test_candidates_do_not_repeat_what_the_url_already_says():
-    assert candidates("http://h") == ("http://h", "http://h/v1", "http://h/api/v1")
-    assert candidates("http://h/api") == ("http://h/api", "http://h/api/v1")
-    assert candidates("http://h/api/v1") == ("http://h/api/v1",)
-
-
-async def test_the_bundled_servers_meta_tells_what_is_loaded():
-    facts = await Site(__v1__models=ok(BUNDLED, server="uvicorn")).check()
-
+    assert facts.kind is BUNDLED
+    assert facts.dialect == BUNDLED.dialect
+    assert facts.speculation.draft_length == 4
     assert facts.server_header == "uvicorn"
-    assert facts.model_meta is not None
-    assert facts.model_meta.target is not None
-    assert facts.model_meta.target.sha256 == "ab" * 32
-    assert facts.model_meta.target.size_bytes == 5_400_000_000
-    assert facts.model_meta.draft is not None
-    assert facts.model_meta.draft.file == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert (facts.model_meta.drafter, facts.model_meta.ctx_size, facts.model_meta.threads) == ("model", 2048, 2)
+    meta = facts.model_meta
+    assert meta is not None
+    assert meta.target is not None
+    assert (meta.target.sha256, meta.target.size_bytes) == ("ab" * 32, 5_400_000_000)
+    assert meta.draft is not None
+    assert meta.draft.file == "SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert (meta.drafter, meta.ctx_size, meta.threads) == ("model", 2048, 2)
 
 
-async def test_llama_servers_own_meta_is_not_taken_for_it():
-    facts = await Site(__v1__models=ok(LLAMA_SERVER, server="llama.cpp")).check()
+async def test_a_llama_server_whose_own_meta_is_not_taken_for_the_bundled_servers():
+    pages = {"/v1/models": recorded("llama_server", "models"), "/props": recorded("llama_server", "props")}
 
-    assert facts.models == ("/srv/models/x.gguf",)
-    assert facts.server_header == "llama.cpp"
+    facts = await Site(pages).check()
+
+    assert facts.kind is LLAMA_SERVER
+    assert facts.models == ("/srv/models/SmolLM2-135M-Instruct.Q4_1.gguf",)
     assert facts.model_meta is None
 
 
-async def test_a_key_is_sent_along():
-    site = Site(__v1__models=ok(listing("a")))
+async def test_lemonade():
+    async with lemonade_double() as double:
+        facts = await check_server(double.url)
 
-    await site.check(api_key=" sk-1\n".strip())
+        assert facts.kind is LEMONADE
+        assert facts.base_url == f"{double.url}/v1"
+        assert facts.recognition.version == "11.7.0"
+        assert facts.model == MODEL
+        assert facts.speculation == SpeculationFacts(says="/health: the model is not loaded", can_reload=True)
 
-    assert {r.headers["authorization"] for r in site.requests} == {"Bearer sk-1"}
+
+@pytest.mark.parametrize("key", [None, "nope"])
+async def test_lemonade_that_wants_another_key(key):
+    async with lemonade_double(api_key="sekret") as double:
+        with pytest.raises(PreflightError, match=r"HTTP 401 .*--api-key or HALOSPEC_API_KEY\.$"):
+            await check_server(double.url, connection=ConnectionSettings(api_key=key))
+
+
+async def test_lemonade_with_its_key():
+    async with lemonade_double(api_key="sekret") as double:
+        facts = await check_server(double.url, connection=ConnectionSettings(api_key="sekret"))
+
+    assert facts.kind is LEMONADE
+    assert facts.models == (MODEL, "SmolSpec")
+
+
+async def test_a_server_that_nothing_tells_apart():
+    facts = await Site({"/v1/models": listing("a")}).check()
+
+    assert facts.kind is OPENAI
+    assert facts.dialect == Dialect()
+    assert facts.speculation == SpeculationFacts()
+
+
+async def test_a_product_with_a_dialect_of_its_own():
+    facts = await Site({"/v1/models": listing("a", owned_by="vllm")}).check()
+
+    assert facts.kind is OPENAI
+    assert facts.dialect.ignore_eos
+
+
+@pytest.mark.parametrize("name", ["llama_server", "llama-server"])
+async def test_a_kind_that_the_user_names_is_not_doubted(name):
+    site = Site({"/v1/models": BUNDLED_LISTING})
+
+    facts = await site.check(server=name)
+
+    assert facts.kind is LLAMA_SERVER
+    assert facts.recognition.evidence == "--server llama_server"
+
+
+async def test_a_kind_that_there_is_not():
+    message = await refusal(Site({}), server="ollama")
+
+    assert "'ollama'" in message
+    assert "auto, bundled, lemonade, llama_server, llama_cpp_python, openai" in message
+
+
+async def test_a_key_is_sent_along_with_every_question():
+    site = Site({"/v1/models": listing("a")})
+
+    await site.check(connection=ConnectionSettings(api_key="sk-1"))
+
+    assert len(site.requests) > 2
+    assert {request.headers["authorization"] for request in site.requests} == {"Bearer sk-1"}
 
 
 async def test_a_model_is_chosen_by_name_else_the_first():
-    site = Site(__v1__models=ok(listing("a", "b")))
+    site = Site({"/v1/models": listing("a", "b")})
 
     assert (await site.check()).model == "a"
     assert (await site.check(model="b")).model == "b"
     assert (await site.check(model="b")).models == ("a", "b")
 
 
+async def test_of_a_routers_models_the_first_that_is_loaded_is_chosen():
+    models = {
+        "data": [
+            {"id": name, "owned_by": "llamacpp", "status": {"value": value}}
+            for name, value in (("a", "unloaded"), ("b", "loaded"), ("c", "loaded"))
+        ]
+    }
+
+    assert (await Site({"/v1/models": models}).check()).model == "b"
+
+
+async def test_a_model_may_be_named_by_an_alias():
+    site = Site({"/v1/models": listing("smol", owned_by="llamacpp", aliases=["smol", "tiny"])})
+
+    assert (await site.check(model="tiny")).model == "tiny"
+
+
+async def test_a_model_registered_with_lemonade_may_have_its_prefix():
+    site = Site({"/v1/models": listing("SmolSpec", owned_by="lemonade")})
+
+    assert (await site.check(model="user.SmolSpec")).model == "user.SmolSpec"
+    assert "has no model 'user.a'" in await refusal(Site({"/v1/models": listing("a")}), model="user.a")
+
+
 async def test_an_unknown_model_is_refused_with_a_few_that_exist():
-    message = await Site(__v1__models=ok(listing(*"abcdefgh"))).refusal(model="nope")
+    message = await refusal(Site({"/v1/models": listing(*"abcdefgh")}), model="nope")
 
     assert "'nope'" in message
     assert "a, b, c, d, e and 3 more" in message
 
 
 async def test_an_empty_list_needs_a_name():
-    site = Site(__v1__models=ok(listing()))
+    site = Site({"/v1/models": listing()})
 
-    assert "lists no models" in await site.refusal()
+    assert "lists no models" in await refusal(site)
     assert (await site.check(model="anything")).model == "anything"
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("localhost:8080", "did you mean http://localhost:8080"),
-        ("127.0.0.1", "does not start with http://"),
-        ("", "does not start with http://"),
-        ("ftp://h/", "http://host:port/path"),
-        ("http://", "http://host:port/path"),
-        ("http://h:99999", "port"),
-        ("http://h:port", "malformed"),
-        ("http://user:secret@h", "--api-key"),
-        ("http://h/v1?key=1", "after '?'"),
-        ("http://h/\x00", "malformed"),
-    ],
-)
-async def test_a_url_that_cannot_be_one(typed, said):
-    message = await Site().refusal(typed)
+async def test_a_gateway_that_lists_nothing_is_left_to_the_first_request_if_the_model_is_named():
+    facts = await Site({}).check(model="gpt")
 
-    assert said in message
-    assert "secret" not in message
+    assert (facts.base_url, facts.model, facts.models) == (f"{ROOT_URL}/v1", "gpt", ())
+    assert facts.kind is OPENAI
 
 
-def test_a_good_url_loses_only_its_ending():
-    assert parse_url("http://[::1]:8080/v1/") == "http://[::1]:8080/v1"
-    assert parse_url("https://h.example/models-of-mine/") == "https://h.example/models-of-mine"
+async def test_a_url_that_cannot_be_one():
+    assert "did you mean http://localhost:8080" in await refusal(Site({}), "localhost:8080")
 
 
 async def test_no_server(unused_port):
@@ -226,19 +202,41 @@ async def test_a_port_that_speaks_something_else(misbehaving_server):
         await check_server(misbehaving_server.url)
 
 
+async def test_a_server_that_hangs_up_after_its_model_list(misbehaving_server, http):
+    models = http(b'{"data": [{"id": "a"}]}', kind="application/json")
+    misbehaving_server.scripts = [[models], ["reset"]]
+
+    facts = await check_server(misbehaving_server.url)
+
+    assert (facts.kind, facts.model) == (OPENAI, "a")
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_key_is_told_before_everything_else(status):
-    site = Site(__v1__models=httpx.Response(status, json={"error": "Invalid or missing API key"}))
+    site = Site({"/v1/models": httpx.Response(status, json={"error": "Invalid or missing API key"})})
 
-    message = await site.refusal()
+    message = await refusal(site)
 
     assert f"HTTP {status}" in message
     assert "--api-key or HALOSPEC_API_KEY" in message
     assert site.pauses_s == []
 
 
+async def test_a_key_that_only_the_model_list_goes_without():
+    site = Site({"/v1/models": recorded("llama_server", "models"), "/props": httpx.Response(401)})
+
+    assert "/props" in await refusal(site)
+    assert "--api-key or HALOSPEC_API_KEY" in await refusal(site)
+
+
+async def test_a_gateway_that_refuses_pages_it_does_not_have_can_be_measured():
+    site = Site({"/v1/models": listing("a")} | dict.fromkeys(("/props", "/openapi.json", "/"), httpx.Response(401)))
+
+    assert (await site.check()).kind is OPENAI
+
+
 async def test_an_answer_that_is_404_everywhere():
-    message = await Site().refusal()
+    message = await refusal(Site({}))
 
     assert "not with an OpenAI-compatible API" in message
     assert "http://127.0.0.1:8080/api/v1/models" in message
@@ -248,13 +246,13 @@ async def test_an_answer_that_is_404_everywhere():
     ("answer", "said"),
     [
         (httpx.Response(200, html="<html>"), "not JSON"),
-        (httpx.Response(200, json={"models": []}), "no model list"),
-        (httpx.Response(200, json=[1]), "no model list"),
-        (httpx.Response(200, json={"data": [{"name": "a"}]}), "no model list"),
+        ({"models": []}, "no model list"),
+        ([1], "no model list"),
+        ({"data": [{"name": "a"}]}, "no model list"),
     ],
 )
 async def test_an_answer_that_is_no_model_list(answer, said):
-    message = await Site(__v1__models=answer).refusal()
+    message = await refusal(Site({"/v1/models": answer}))
 
     assert "not with an OpenAI-compatible API" in message
     assert said in message
@@ -262,7 +260,7 @@ async def test_an_answer_that_is_no_model_list(answer, said):
 
 async def test_a_server_that_is_still_loading_is_waited_for():
     loading = httpx.Response(503, json={"error": {"message": "Loading model", "code": 503}})
-    site = Site(__v1__models=[loading, loading, ok(listing("a"))])
+    site = Site({"/v1/models": [loading, loading, httpx.Response(200, json=listing("a"))]})
 
     assert (await site.check()).model == "a"
     assert site.pauses_s == [0.4, 0.8]
@@ -270,9 +268,10 @@ async def test_a_server_that_is_still_loading_is_waited_for():
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_server_that_never_gets_ready(status):
-    site = Site(__v1__models=httpx.Response(status, json={"error": "Loading model"}, headers={"retry-after": "1"}))
+    answer = httpx.Response(status, json={"error": "Loading model"}, headers={"retry-after": "1"})
+    site = Site({"/v1/models": answer})
 
-    message = await site.refusal()
+    message = await refusal(site)
 
     assert f"HTTP {status}" in message
     assert '"Loading model"' in message
@@ -281,9 +280,9 @@ async def test_a_server_that_never_gets_ready(status):
 
 
 async def test_other_statuses_and_redirects_are_told():
-    assert "HTTP 418" in await Site(__v1__models=httpx.Response(418)).refusal()
+    assert "HTTP 418" in await refusal(Site({"/v1/models": httpx.Response(418)}))
     elsewhere = httpx.Response(308, headers={"location": "https://127.0.0.1/v1/models"})
-    assert "redirects to https://127.0.0.1/v1/models" in await Site(__v1__models=elsewhere).refusal()
+    assert "redirects to https://127.0.0.1/v1/models" in await refusal(Site({"/v1/models": elsewhere}))
 
 
 async def test_a_proxy_setting_that_cannot_be_used_is_told(monkeypatch):
@@ -294,4 +293,60 @@ async def test_a_proxy_setting_that_cannot_be_used_is_told(monkeypatch):
 
 
 async def test_a_key_that_cannot_be_sent_is_told():
-    assert "API key holds characters" in await Site().refusal(api_key="schlüssel")
+    assert "API key holds characters" in await refusal(Site({}), connection=ConnectionSettings(api_key="schlüssel"))
+
+
+class Machine(Site):
+    """Ports of one machine on which something listens; the others refuse connections."""
+
+    def __init__(self, **by_port: dict) -> None:
+        super().__init__({})
+        self.by_port = {int(port.removeprefix("port_")): pages for port, pages in by_port.items()}
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        if request.url.port not in self.by_port:
+            raise httpx.ConnectError("refused") from ConnectionRefusedError()
+        self.pages = self.by_port[request.url.port]
+        return super().handle(request)
+
+
+async def test_without_a_url_the_usual_places_are_tried_in_turn():
+    machine = Machine(
+        port_13305={"/v1/models": listing("b", owned_by="lemonade")}, port_8080={"/v1/models": listing("c")}
+    )
+
+    assert (await machine.check(None)).base_url == "http://127.0.0.1:13305/v1"
+    assert (await machine.check(None, server="llama-server")).base_url == "http://127.0.0.1:8080/v1"
+
+
+async def test_something_else_on_a_usual_port_is_passed_over():
+    machine = Machine(port_8000={"/": httpx.Response(200, html="<html>")}, port_8080={"/v1/models": listing("c")})
+
+    assert (await machine.check(None)).base_url == "http://127.0.0.1:8080/v1"
+    assert (await machine.check(None, model="c")).base_url == "http://127.0.0.1:8080/v1"
+
+
+async def test_a_usual_place_that_wants_a_key_is_not_passed_over():
+    machine = Machine(port_13305={"/v1/models": httpx.Response(401)}, port_8080={"/v1/models": listing("c")})
+
+    assert "http://127.0.0.1:13305/v1/models" in await refusal(machine, None)
+    machine.by_port[13305] = {"/v1/models": listing("b", owned_by="llamacpp"), "/props": httpx.Response(401)}
+    assert "http://127.0.0.1:13305/props" in await refusal(machine, None)
+
+
+async def test_nothing_in_the_usual_places():
+    assert await refusal(Machine(), None, server="lemonade") == (
+        "No server answers at http://127.0.0.1:13305, http://127.0.0.1:8000; start one (for instance with"
+        " `halospec serve`) or give its URL."
+    )
+    message = await refusal(Machine(port_8000={}), None)
+    assert "http://127.0.0.1:8123, http://127.0.0.1:13305, http://127.0.0.1:8000, http://127.0.0.1:8080" in message
+    assert "http://127.0.0.1:8000 answers, but not with an OpenAI-compatible API" in message
+
+
+async def test_a_kind_without_a_usual_place_needs_a_url():
+    assert "give its URL" in await refusal(Site({}), None, server="openai")
+
+
+def test_no_place_is_tried_twice():
+    assert len(set(usual_urls("auto"))) == len(usual_urls("auto"))

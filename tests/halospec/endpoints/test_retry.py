@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halospec.clock import start_clock
-from halospec.endpoints.openai import OpenAIEndpoint
+from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.retry import RetryPolicy, complete_with_retries
 from halospec.endpoints.types import ChatRequest, Completion, EndpointError
 
@@ -172,7 +172,7 @@ async def test_first_token_time_counts_from_the_first_try(misbehaving_server, sa
     clock = start_clock()
     misbehaving_server.scripts = [[http(b"", status="503 Busy")], [http(hello)]]
     policy = RetryPolicy(backoff_s=0.05)
-    async with OpenAIEndpoint(f"{misbehaving_server.url}/v1", "smol", clock) as endpoint:
+    async with ChatEndpoint(f"{misbehaving_server.url}/v1", "smol", clock) as endpoint:
         attempted = await complete_with_retries(endpoint, say_hello, None, policy, clock)
 
     assert attempted.attempts == 2
@@ -189,7 +189,7 @@ async def test_every_try_sends_the_same_request(say_hello):
         return httpx.Response(500)
 
     transport = httpx.MockTransport(busy)
-    async with OpenAIEndpoint("http://127.0.0.1:1/v1", "smol", start_clock(), transport=transport) as endpoint:
+    async with ChatEndpoint("http://127.0.0.1:1/v1", "smol", start_clock(), transport=transport) as endpoint:
         await complete_with_retries(endpoint, say_hello, 2, RetryPolicy(), start_clock(), sleep=Time().sleep)
 
     assert len(bodies) == 3

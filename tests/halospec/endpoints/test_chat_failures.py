@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 import httpx
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.types import Completion, EndpointError
 
 
@@ -43,7 +46,7 @@ async def test_a_refused_key_names_the_settings_and_is_final(refusal, status):
     body = {"error": "Invalid or missing API key"}
 
     without = await refusal(httpx.Response(status, json=body))
-    wrong = await refusal(httpx.Response(status, json=body), api_key="sk-wrong")
+    wrong = await refusal(httpx.Response(status, json=body), connection=ConnectionSettings(api_key="sk-wrong"))
 
     assert "wants an API key" in without.reason
     assert "refuses this API key" in wrong.reason
@@ -94,10 +97,25 @@ async def test_the_servers_words_are_shortened_and_stripped_of_control_character
     assert len(quoted) == 200
 
 
-async def test_a_key_that_the_server_repeats_is_not_shown(refusal):
-    failure = await refusal(httpx.Response(401, json={"error": "Incorrect key: sk-secret."}), api_key="sk-secret")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(401, json={"error": "Incorrect key: sk-secret."}),
+        httpx.Response(307, headers={"location": "https://elsewhere/v1?key=sk-secret"}),
+        httpx.Response(200, headers={"content-type": "text/sk-secret"}),
+        httpx.Response(200, json={"error": {"message": "not for sk-secret"}}),
+        httpx.Response(200, json={"choices": "sk-secret"}),
+        httpx.Response(200, headers={"content-type": "application/json"}, content=b"sk-secret"),
+        b'event: error\ndata: "sk-secret"\n\n',
+        b"data: sk-secret\n\n",
+    ],
+)
+async def test_a_key_that_the_server_repeats_is_not_shown(refusal, caplog, answer):
+    caplog.set_level(logging.DEBUG)
 
-    assert "sk-secret" not in failure.reason
+    failure = await refusal(answer, connection=ConnectionSettings(api_key="sk-secret"), debug_json=True)
+
+    assert "sk-secret" not in repr(failure) + failure.reason + caplog.text
 
 
 async def test_retry_after_is_read_in_seconds_and_as_a_date(refusal):
@@ -192,9 +210,13 @@ async def test_json_of_the_wrong_shape(refusal, sse, shape):
     assert not failure.retryable
 
 
-@pytest.mark.parametrize("last", [{}, {"usage": None, "timings": None}, {"usage": {}}, {"usage": {"prompt_tokens": 3}}])
-async def test_a_reply_without_a_token_count(refusal, sse, delta, last):
-    failure = await refusal(sse(delta("Hello"), delta(finish="stop"), {"choices": []} | last, "[DONE]"))
+@pytest.mark.parametrize(
+    "counts", [{}, {"usage": None, "timings": None}, {"usage": {}}, {"usage": {"prompt_tokens": 3}}]
+)
+async def test_a_whole_reply_without_a_token_count(refusal, counts):
+    reply = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+
+    failure = await refusal(httpx.Response(200, json=reply | counts))
 
     assert "neither usage nor timings" in failure.reason
     assert not failure.retryable

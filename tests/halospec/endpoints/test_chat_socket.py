@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import socket
-import ssl
 
 import anyio
-import httpx
 import pytest
 
 from halospec.clock import start_clock
-from halospec.endpoints.openai import OpenAIEndpoint
+from halospec.endpoints.chat import ChatEndpoint
+from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.types import Completion, EndpointError
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -23,7 +23,7 @@ def chunk(data: bytes) -> bytes:
 @pytest.fixture
 def ask_at(say_hello):
     async def ask_once(base: str, **settings) -> Completion:
-        async with OpenAIEndpoint(f"{base}/v1", "smol", start_clock(), **settings) as endpoint:
+        async with ChatEndpoint(f"{base}/v1", "smol", start_clock(), **settings) as endpoint:
             # Only so that a fault in the endpoint's own limit fails a test instead of hanging it.
             with anyio.fail_after(30):
                 return await endpoint.complete(say_hello, 4)
@@ -67,7 +67,7 @@ async def test_event_times_follow_the_arrival_and_not_the_end_of_the_reply(
 async def test_the_connection_is_kept_for_the_next_request(misbehaving_server, say_hello, http, hello):
     misbehaving_server.scripts = [[http(hello), "keep"]]
 
-    async with OpenAIEndpoint(f"{misbehaving_server.url}/v1", "smol", start_clock()) as endpoint:
+    async with ChatEndpoint(f"{misbehaving_server.url}/v1", "smol", start_clock()) as endpoint:
         for _ in range(3):
             await endpoint.complete(say_hello, None)
 
@@ -209,8 +209,8 @@ async def test_a_slow_drip_is_limited_as_a_whole_and_not_read_by_read(misbehavin
         ("text/event-stream", b'data: {"choices": []}\n\ndata: [DONE]\n\n', "no choices"),
         ("text/event-stream", b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n', "0 tokens"),
         (
-            "text/event-stream",
-            b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n',
+            "application/json",
+            b'{"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}',
             "neither usage nor timings",
         ),
     ],
@@ -231,17 +231,18 @@ async def test_a_proxy_from_the_environment_is_not_used_for_loopback(
     assert (await ask_at(misbehaving_server.url)).text == "Hello! I"
 
 
-async def test_a_certificate_error_is_told_as_one(refusal_at):
-    def refuse(_: httpx.Request) -> httpx.Response:
-        try:
-            raise ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
-        except ssl.SSLError as fault:
-            raise httpx.ConnectError(str(fault)) from fault
+async def test_the_key_is_in_the_request_and_in_no_log_or_name(misbehaving_server, say_hello, http, hello, caplog):
+    caplog.set_level(logging.DEBUG)
+    connection = ConnectionSettings(api_key="sk-secret")
+    misbehaving_server.scripts = [[http(hello)]]
 
-    failure = await refusal_at("https://127.0.0.1:1", transport=httpx.MockTransport(refuse))
+    async with ChatEndpoint(
+        f"{misbehaving_server.url}/v1", "smol", start_clock(), connection=connection, debug_json=True
+    ) as endpoint:
+        await endpoint.complete(say_hello, None)
 
-    assert "TLS error" in failure.reason
-    assert not failure.retryable
+        assert b"Bearer sk-secret" in misbehaving_server.requests[0]
+        assert "sk-secret" not in caplog.text + repr(connection) + repr(endpoint) + repr(vars(endpoint)["_client"])
 
 
 async def test_a_cancelled_request_is_cancelled_and_no_failure(misbehaving_server, ask_at):
