@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import httpx
+
+from halospec.child_process import ending_in_words, free_loopback_port, is_illegal_instruction, last_lines
 
 SERVER_MODULE = "halospec_server"
 _START_TIMEOUT_S = 600.0
@@ -70,7 +70,7 @@ def bundled_server(arguments: Sequence[str], log_path: Path) -> Iterator[str]:
         If it cannot be started or dies before it answers.
     """
     require_server_package()
-    port = _free_port()
+    port = free_loopback_port()
     url = f"http://127.0.0.1:{port}"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
@@ -96,12 +96,6 @@ def _spawn(arguments: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log_path: Path) -> None:
     deadline_s = time.monotonic() + _START_TIMEOUT_S
     with httpx.Client(trust_env=False, timeout=5.0) as client:
@@ -118,14 +112,13 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log_path: Pa
 
 
 def _why_it_died(returncode: int, log_path: Path) -> str:
-    if returncode < 0 and -returncode == getattr(signal, "SIGILL", None):
+    if is_illegal_instruction(returncode):
         return (
             "The bundled server died of an illegal instruction: llama-cpp-python was built for another CPU. Build it "
             "again with CMAKE_ARGS=-DGGML_NATIVE=OFF (from a checkout: python servers/build_llama_cpp.py)."
         )
-    lines = log_path.read_text(errors="replace").strip().splitlines()
-    last = lines[-1] if lines else "it wrote nothing"
-    return f"The bundled server ended with status {returncode}: {last} (log: {log_path})"
+    last = " ".join(last_lines(log_path)) or "it wrote nothing"
+    return f"The bundled server {ending_in_words(returncode)}: {last} (log: {log_path})"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

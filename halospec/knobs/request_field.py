@@ -1,0 +1,108 @@
+"""k as a field of the request's body."""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Self
+
+from pydantic import JsonValue
+
+from halospec.endpoints.types import RequestChange
+from halospec.knobs.types import KnobKind, Switch
+
+KNOWN_FIELDS = ("draft_length", "speculative.n_max", "speculative_draft_length")
+"""Flat fields that can be named as they are; ``speculative.n_max`` is one name with a dot in it."""
+
+ANY_FIELD = "field:"
+NESTED = "$."
+RESERVED_FIELDS = frozenset(
+    {
+        "cache_prompt",
+        "ignore_eos",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "prompt",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "timings_per_token",
+    }
+)
+"""What a request says anyway: k in one of them would change what is measured, or break the request."""
+
+_NAME = re.compile(r"[\w-]+", re.ASCII)
+_FLAT_NAME = re.compile(r"[\w.-]+", re.ASCII)
+
+
+class RequestField:
+    """Sends k with every request; whether the server reads it, a probe must show.
+
+    Parameters
+    ----------
+    spelling
+        One of `KNOWN_FIELDS`, ``field:NAME`` for any other flat field, or ``$.a.b`` for a nested one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such field, with the reason in one sentence.
+    """
+
+    kind = KnobKind.REQUEST_FIELD
+    per_request = True
+    lengths: frozenset[int] | None = None
+
+    def __init__(self, spelling: str) -> None:
+        self.name = spelling
+        self._path = _path(spelling)
+
+    @staticmethod
+    def is_spelled(spelling: str) -> bool:
+        """Tell whether a spelling is meant for a request field, rightly written or not."""
+        return spelling in KNOWN_FIELDS or spelling.startswith((ANY_FIELD, "$"))
+
+    def request_change(self, draft_length: int) -> RequestChange:
+        """Return the field with k in it."""
+        value: JsonValue = draft_length
+        for name in reversed(self._path[1:]):
+            value = {name: value}
+        return RequestChange(fields={self._path[0]: value})
+
+    async def switch_to(self, draft_length: int) -> Switch | None:  # noqa: ARG002  (a knob's signature)
+        """Do nothing: the request says it all."""
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def _path(spelling: str) -> tuple[str, ...]:
+    if spelling in KNOWN_FIELDS:
+        return (spelling,)
+    if spelling.startswith(ANY_FIELD):
+        path: tuple[str, ...] = (spelling.removeprefix(ANY_FIELD),)
+        well_formed = _FLAT_NAME.fullmatch(path[0]) is not None
+    elif spelling.startswith("$"):
+        path = tuple(spelling.removeprefix(NESTED).split("."))
+        well_formed = spelling.startswith(NESTED) and all(_NAME.fullmatch(name) for name in path)
+    else:
+        raise ValueError(f"There is no request field {spelling!r}; write {ANY_FIELD}{spelling} to send one anyway.")
+    if not well_formed:
+        raise ValueError(
+            f"The request field {spelling!r} cannot be read: write {ANY_FIELD}NAME, or $.outer.inner with names of"
+            " letters, digits, '_' and '-' between the dots (no list indexes)."
+        )
+    if path[0] in RESERVED_FIELDS:
+        raise ValueError(f"The draft length cannot be sent as {path[0]!r}, which every request needs for itself.")
+    return path
