@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from halospec.endpoints.connection import CappedBody
 from halospec.endpoints.failures import Failures
+from halospec.endpoints.kept_connections import answer_to
 from halospec.endpoints.types import EndpointError
 
 MAX_ANSWER_BYTES = 8 * 2**20
@@ -135,7 +136,7 @@ class ServerApi:
         answered = False
         try:
             with anyio.fail_after(timeout_s):
-                async with self._client.stream(method, url, params=query, json=body) as response:
+                async with answer_to(self._client, method, url, params=query, json=body) as response:
                     answered = True
                     capped = CappedBody(response, limit_bytes=MAX_ANSWER_BYTES)
                     if response.is_success:

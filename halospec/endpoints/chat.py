@@ -18,6 +18,7 @@ from halospec.clock import Clock
 from halospec.endpoints.connection import CappedBody, ConnectionSettings, is_json, media_type, open_client
 from halospec.endpoints.dialect import Dialect
 from halospec.endpoints.failures import Failures, events, parse_error, shown
+from halospec.endpoints.kept_connections import answer_to
 from halospec.endpoints.reply import Reply
 from halospec.endpoints.sse import EventStreamParser, ServerSentEvent
 from halospec.endpoints.types import ChatRequest, Completion, EndpointError, Message, RequestChange
@@ -131,7 +132,7 @@ class ChatEndpoint:
 
     async def _exchange(self, content: bytes, attempt: _Attempt) -> None:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
-        async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+        async with answer_to(self._client, "POST", self._url, content=content, headers=headers) as response:
             attempt.answered = True
             body = CappedBody(response, keep=self._debug_json)
             try:
