@@ -77,7 +77,7 @@ def retry_after_s(headers: httpx.Headers) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -105,6 +105,15 @@ def _tls_failure(fault: BaseException) -> ssl.SSLError | None:
     """Return what TLS itself failed of; that it waits for bytes when a connection is lost is no failure of TLS."""
     waiting = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
     return next((c for c in _causes(fault) if isinstance(c, ssl.SSLError) and not isinstance(c, waiting)), None)
+
+
+def tls_advice(fault: BaseException) -> str | None:
+    """Return what to do about a connection on which a server answered and TLS failed; None where it is not that."""
+    if not _is_final(fault):
+        return None
+    if isinstance(_tls_failure(fault), ssl.SSLCertVerificationError):
+        return "name a certificate to trust with --ca-bundle, or do without a check with --insecure"
+    return "check that it speaks TLS (if not, give http://) and whether it wants a certificate of yours (--client-cert)"
 
 
 def _is_final(fault: BaseException) -> bool:
@@ -151,7 +160,7 @@ class Failures:
             reason = f"{start} ({said}): the server {problem} with {KEY_SETTINGS}."
         elif status == 404:
             reason = f"{start}: {said}; check the URL and the model's name."
-        elif response.is_redirect:
+        elif response.has_redirect_location:
             target = shown(response.headers["location"], self.api_key)
             reason = f"{start}: it redirects to {target}; give that address instead."
         else:
