@@ -10,7 +10,7 @@ import httpx
 from pydantic import ValidationError
 
 from halospec.endpoints.connection import CappedBody, is_json, media_type
-from halospec.endpoints.failures import KEY_SETTINGS, Failures, connection_problem, is_retryable, shown
+from halospec.endpoints.failures import KEY_SETTINGS, Failures, connection_problem, is_retryable, shown, tls_advice
 from halospec.endpoints.types import EndpointError
 from halospec.endpoints.wire import ListedModel, ModelList
 
@@ -131,18 +131,25 @@ class BaseUrlSearch:
                     body = await CappedBody(response).read()
         except TimeoutError as fault:
             raise EndpointError(
-                f"The server at {self.start} does not answer within {self.timeout_s:g} s; check --url.", retryable=False
-            ) from fault
-        except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
-            raise NobodyThere(
-                f"No server answers at {self.start}: {connection_problem(fault, self.api_key)}; start one"
-                " (for instance with `halospec serve`) or check --url.",
+                f"The server at {self.start} does not answer within {self.timeout_s:g} s; check the URL.",
                 retryable=False,
             ) from fault
+        except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
+            raise self._no_connection(fault) from fault
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             error = Failures(url, self.api_key).of_transport(fault, answered=False, content_events=0)
-            raise EndpointError(f"{error.reason.removesuffix('.')}; check --url.", retryable=False) from fault
+            raise EndpointError(f"{error.reason.removesuffix('.')}; check the URL.", retryable=False) from fault
         return self._models(base_url, response, body)
+
+    def _no_connection(self, fault: Exception) -> EndpointError:
+        problem, advice = connection_problem(fault, self.api_key), tls_advice(fault)
+        if advice is not None:
+            return EndpointError(f"No request can be sent to {self.start}: {problem}; {advice}.", retryable=False)
+        return NobodyThere(
+            f"No server answers at {self.start}: {problem}; start one (for instance with `halospec serve`) or check"
+            " the URL.",
+            retryable=False,
+        )
 
     def _models(self, base_url: str, response: httpx.Response, body: bytes) -> FoundApi:
         if not response.is_success:
@@ -168,4 +175,4 @@ class BaseUrlSearch:
         return Refusal(Telling.STATUS, error.reason)
 
     def _no_api(self, evidence: str) -> str:
-        return f"{self.start} answers, but not with an OpenAI-compatible API ({evidence}); check --url."
+        return f"{self.start} answers, but not with an OpenAI-compatible API ({evidence}); check the URL."

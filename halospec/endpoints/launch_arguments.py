@@ -18,6 +18,7 @@ _LENGTH = {
     "ngram-mod": "--spec-ngram-mod-n-max",
 }
 _DRAFT_MODEL_LENGTH = "--spec-draft-n-max"
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def speculation_of(arguments: Sequence[str]) -> LaunchedSpeculation:
         flags = dict.fromkeys(_LENGTH.get(kind, _DRAFT_MODEL_LENGTH) for kind in types)
         lengths = {flag: value for flag in flags if (value := _value_of(flag, arguments)) is not None}
         named = " ".join(f"{flag} {value}" for flag, value in lengths.items())
-        longest = [int(value) for value in lengths.values() if value.isdecimal()]
+        longest = [int(value) for value in lengths.values() if value.isdecimal() and len(value) <= _MOST_DIGITS]
         return LaunchedSpeculation(
             configured=True,
             says=f"started with {_TYPE} {','.join(types)} {named}".rstrip(),

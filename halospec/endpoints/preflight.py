@@ -103,6 +103,11 @@ async def check_server(
         starts = usual_urls(server) if url is None else (parse_url(url),)
     except ValueError as problem:
         raise PreflightError(str(problem)) from problem
+    if url is None and server == AUTO and connection.api_key:
+        # Whoever listens on one of the usual ports would be handed it.
+        raise PreflightError(
+            "An API key is sent to a server that is named only; give its URL, or its kind with --server."
+        )
     check = _Check(model, connection, server, timeout_s, patience, transport, sleep)
     try:
         return await (check.at_the_first_of(starts) if url is None else check.at(starts[0], may_list_nothing=True))

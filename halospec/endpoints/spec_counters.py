@@ -55,7 +55,8 @@ async def read_spec_counters(api: ServerApi, model: str | None = None) -> SpecCo
         return None
     try:
         samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
-    except ValueError:
+    except (ValueError, IndexError):
+        # The parser looks past the end of some lines that are cut short.
         return None
     for prefix in _PREFIXES:
         drafted = _total(samples, prefix + _DRAFTED, model)

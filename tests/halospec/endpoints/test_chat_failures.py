@@ -7,7 +7,7 @@ import logging
 import anyio
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
@@ -72,6 +72,14 @@ async def test_a_redirect_names_its_target(refusal):
     assert not failure.retryable
 
 
+@pytest.mark.parametrize("status", [300, 302, 304])
+async def test_a_redirect_to_nowhere_is_a_bad_status_like_others(refusal, status):
+    failure = await refusal(httpx.Response(status))
+
+    assert f"HTTP {status}" in failure.reason
+    assert not failure.retryable
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -128,9 +136,11 @@ async def test_retry_after_is_read_in_seconds_and_as_a_date(refusal):
     )
     past = await refusal(httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}))
     junk = await refusal(httpx.Response(503, headers={"retry-after": "soon"}))
+    no_such_zone = f"Wed, 21 Oct 2026 07:28:00 +{10**20}"
+    nonsense = await refusal(httpx.Response(503, headers={"retry-after": no_such_zone}))
 
     assert (seconds.retry_after_s, date.retry_after_s) == (7.0, 30.0)
-    assert (past.retry_after_s, junk.retry_after_s) == (0.0, None)
+    assert (past.retry_after_s, junk.retry_after_s, nonsense.retry_after_s) == (0.0, None, None)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +282,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(events=st.lists(json_values, max_size=4), whole=json_values)
 def test_no_json_whatever_makes_anything_but_a_completion_or_an_endpoint_error(ask, sse, events, whole):
     stream = sse(*(to_json(event, inf_nan_mode="constants").decode() for event in events), "[DONE]")
@@ -288,6 +299,7 @@ def test_no_json_whatever_makes_anything_but_a_completion_or_an_endpoint_error(a
         assert isinstance(result, EndpointError) or result.completion_tokens > 0
 
 
+@settings(deadline=None)
 @given(detail=json_values)
 def test_no_detail_whatever_costs_a_reply_whose_tokens_are_known(ask, sse, delta, usage, detail):
     last = usage | {"timings": detail, "speculation": {"rounds": detail}}

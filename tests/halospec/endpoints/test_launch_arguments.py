@@ -56,6 +56,10 @@ def test_of_a_repeated_argument_the_last_one_counts():
     assert speculation_of(arguments.split()[:-2]).draft_length == 4
 
 
+def test_a_length_that_no_draft_has_is_none():
+    assert speculation_of(["--spec-type", "draft-simple", "--spec-draft-n-max", "9" * 5000]).draft_length is None
+
+
 WORDS = st.sampled_from(["--spec-type", "--spec-draft-n-max", "draft-simple", "none", "3", "", "-md", "x"]) | st.text()
 
 

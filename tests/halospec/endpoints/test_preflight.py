@@ -184,7 +184,7 @@ async def test_no_server(unused_port):
 
     assert str(caught.value) == (
         f"No server answers at http://127.0.0.1:{unused_port}: connection refused;"
-        " start one (for instance with `halospec serve`) or check --url."
+        " start one (for instance with `halospec serve`) or check the URL."
     )
 
 
@@ -198,8 +198,17 @@ async def test_a_server_that_says_nothing(misbehaving_server):
 async def test_a_port_that_speaks_something_else(misbehaving_server):
     misbehaving_server.scripts = [[b"SSH-2.0-OpenSSH_9.2\r\n"]]
 
-    with pytest.raises(PreflightError, match=r"gave no HTTP answer.*check --url"):
+    with pytest.raises(PreflightError, match=r"gave no HTTP answer.*check the URL"):
         await check_server(misbehaving_server.url)
+
+
+async def test_a_server_that_speaks_no_tls(misbehaving_server, http):
+    misbehaving_server.scripts = [[http(b"this is no TLS", status="400 Bad Request", kind="text/plain")]]
+
+    with pytest.raises(PreflightError, match=r"TLS error, .*give http://") as caught:
+        await check_server(misbehaving_server.url.replace("http:", "https:"))
+
+    assert "No server answers" not in str(caught.value)
 
 
 async def test_a_server_that_hangs_up_after_its_model_list(misbehaving_server, http):
@@ -350,3 +359,8 @@ async def test_a_kind_without_a_usual_place_needs_a_url():
 
 def test_no_place_is_tried_twice():
     assert len(set(usual_urls("auto"))) == len(usual_urls("auto"))
+
+
+async def test_a_key_is_not_shown_to_whoever_listens_on_a_usual_port():
+    with pytest.raises(PreflightError, match="give its URL"):
+        await check_server(None, connection=ConnectionSettings(api_key="sk-1"))

@@ -63,7 +63,16 @@ async def test_a_page_that_does_not_count_rounds():
 
 @pytest.mark.parametrize(
     "page",
-    ["", "# TYPE python_info gauge\npython_info 1.0\n", "<html>", "{}", "a{b=} c\n", 'x{y="', vllm_page()],
+    [
+        "",
+        "# TYPE python_info gauge\npython_info 1.0\n",
+        "<html>",
+        "{}",
+        "a{b=} c\n",
+        'x{y="',
+        'x{a="b", ="c"} 5\n',
+        vllm_page(),
+    ],
 )
 async def test_a_page_without_them(page):
     assert await read(page) is None

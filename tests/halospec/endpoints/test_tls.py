@@ -16,6 +16,7 @@ import pytest
 from halospec.clock import start_clock
 from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.connection import ConnectionSettings, open_client
+from halospec.endpoints.preflight import PreflightError, check_server
 from halospec.endpoints.types import Completion, EndpointError
 
 
@@ -97,6 +98,14 @@ async def test_an_unknown_server_is_refused_and_told_so_for_good(serve_misbehavi
     )
     assert not caught.value.retryable
     assert server.requests == []
+
+
+async def test_before_a_run_an_unknown_server_is_told_with_the_options_that_help(serve_misbehaving, server_tls):
+    async with serve_misbehaving(server_tls) as server:
+        with pytest.raises(PreflightError, match=r"self-signed certificate; .*--ca-bundle.*--insecure") as caught:
+            await check_server(server.url)
+
+    assert "No server answers" not in str(caught.value)
 
 
 async def test_a_server_of_another_name_is_refused(serve_misbehaving, server_tls, server_identity, ask_with):
