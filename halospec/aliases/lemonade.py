@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from halospec.aliases.errors import AliasError
-from halospec.aliases.lemonade_models import UNLIMITED, LemonadeModel, LemonadeModels, RunOptions, bare, forms_of
+from halospec.aliases.lemonade_models import UNLIMITED, LemonadeModels, RunOptions, forms_of
 from halospec.aliases.names import alias_name, alias_template
 from halospec.aliases.options import Option, split_options, with_draft_length
 from halospec.aliases.state import Definition, LemonadeState, RegisteredAlias
@@ -14,8 +14,8 @@ from halospec.aliases.types import AliasesCreated, AliasServer, Patience, Tell
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.failures import shown
 from halospec.knobs.draft_args import DraftArgs
+from halospec.knobs.lemonade_models import LLAMACPP, ModelDescription, bare_name
 
-_RECIPE = "llamacpp"
 _FILES = ("local_path", "extra_models_dir")
 _CUSTOM = "custom"
 """A label that Lemonade itself puts on what is registered."""
@@ -60,11 +60,11 @@ async def plan_lemonade_aliases(
     model = await lemonade.model(server.model)
     _refuse_unsuitable(model)
     base = await lemonade.options(server.model)
-    template = f"user.{alias_template(bare(server.model))}"
+    template = f"user.{alias_template(bare_name(server.model))}"
     by_length = {
         k: PlannedAlias(
             RegisteredAlias(name=alias_name(template, k), definition=_definition(model, k)),
-            with_draft_length(base.arguments, k, draft_args, draft_elsewhere="draft" in model.checkpoints),
+            with_draft_length(base.arguments, k, draft_args, own_way=model.speculation_type),
         )
         for k in lengths
     }
@@ -131,9 +131,9 @@ async def create_lemonade_aliases(
     )
 
 
-def _refuse_unsuitable(model: LemonadeModel) -> None:
+def _refuse_unsuitable(model: ModelDescription) -> None:
     name = shown(model.id)
-    if model.recipe != _RECIPE:
+    if model.recipe != LLAMACPP:
         raise AliasError(f"{name} runs with {shown(model.recipe)!r}, not with llama.cpp, which alone speculates here.")
     if not model.downloaded or not model.checkpoints.get("main"):
         raise AliasError(f"{name} has no files here yet; pull it in Lemonade first.")
@@ -146,7 +146,7 @@ def _refuse_unsuitable(model: LemonadeModel) -> None:
         )
 
 
-def _definition(model: LemonadeModel, draft_length: int) -> Definition:
+def _definition(model: ModelDescription, draft_length: int) -> Definition:
     # Lemonade hands the draft to llama-server whenever there is one, which then loads it in vain.
     roles = {role: place for role, place in model.checkpoints.items() if draft_length > 0 or role != "draft"}
     return Definition(

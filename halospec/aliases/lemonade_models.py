@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeVar
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -21,26 +20,15 @@ from halospec.aliases.types import Patience
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.failures import shown
 from halospec.endpoints.types import EndpointError
+from halospec.knobs.lemonade_models import LoadedModel, ModelDescription, find_loaded, model_path
 
-PREFIXES = ("user.", "extra.", "builtin.")
 UNLIMITED = -1
 _ARGS = "llamacpp_args"
-_Answer = TypeVar("_Answer", bound="_Wire")
+_Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LemonadeModel(_Wire):
-    """One model that is known there, in memory or not."""
-
-    id: str
-    recipe: str = ""
-    checkpoints: dict[str, str] = {}
-    source: str = ""
-    labels: tuple[str, ...] = ()
-    downloaded: bool = False
 
 
 class ModelFile(_Wire):
@@ -48,14 +36,6 @@ class ModelFile(_Wire):
 
     name: str
     exists: bool
-
-
-class LoadedModel(_Wire):
-    """A model in memory."""
-
-    model_name: str
-    type: str = "llm"
-    launch_command: tuple[str, ...] = ()
 
 
 class Residents(_Wire):
@@ -66,7 +46,7 @@ class Residents(_Wire):
 
     def find(self, name: str) -> LoadedModel | None:
         """Return a model in memory by either form of its name."""
-        return next((model for model in self.all_models_loaded if model.model_name in forms_of(name)), None)
+        return find_loaded(name, self.all_models_loaded)
 
     @property
     def language_models(self) -> tuple[LoadedModel, ...]:
@@ -93,24 +73,16 @@ class RunOptions(_Wire):
 
 
 class _Listing(_Wire):
-    data: tuple[LemonadeModel, ...]
+    data: tuple[ModelDescription, ...]
 
 
 class _Registered(_Wire):
     model_name: str
-    model: LemonadeModel
+    model: ModelDescription
 
 
 class _Files(_Wire):
     files: tuple[ModelFile, ...]
-
-
-def bare(name: str) -> str:
-    """Return a model's name without the prefix that says where it comes from."""
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
 
 
 def forms_of(name: str) -> tuple[str, ...]:
@@ -129,22 +101,22 @@ class LemonadeModels:
         self._api = api
         self._patience = patience
 
-    async def listed(self) -> Mapping[str, LemonadeModel]:
+    async def listed(self) -> Mapping[str, ModelDescription]:
         """Return all models by the names under which they are listed, those included whose files are not there."""
         answer = await self._api.get_json("models", {"show_all": "true"})
         return {model.id: model for model in read_as(_Listing, answer, self._api.url_of("models")).data}
 
-    async def model(self, name: str) -> LemonadeModel:
+    async def model(self, name: str) -> ModelDescription:
         """Return one model."""
-        return await self._get(LemonadeModel, _path(name))
+        return await self._get(ModelDescription, model_path(name))
 
     async def files(self, name: str) -> tuple[ModelFile, ...]:
         """Return what the model's checkpoints lead to: what a deletion would delete."""
-        return (await self._get(_Files, f"{_path(name)}/files")).files
+        return (await self._get(_Files, f"{model_path(name)}/files")).files
 
     async def options(self, name: str) -> RunOptions:
         """Return how the model would be run."""
-        return await self._get(RunOptions, f"{_path(name)}/options")
+        return await self._get(RunOptions, f"{model_path(name)}/options")
 
     async def residents(self) -> Residents:
         """Return what is in memory."""
@@ -183,12 +155,12 @@ class LemonadeModels:
         # Sized by the memory that happens to be free, each alias would have another context.
         if like.resolved_ctx_size is not None and like.resolved_ctx_size > 0:
             body["ctx_size"] = like.resolved_ctx_size
-        answer = await self._api.post_json(f"{_path(name)}/options", body)
-        return read_as(RunOptions, answer, self._api.url_of(f"{_path(name)}/options"))
+        answer = await self._api.post_json(f"{model_path(name)}/options", body)
+        return read_as(RunOptions, answer, self._api.url_of(f"{model_path(name)}/options"))
 
     async def reset_options(self, name: str) -> None:
         """Forget how a model is run."""
-        await self._api.delete(f"{_path(name)}/options")
+        await self._api.delete(f"{model_path(name)}/options")
 
     async def load(self, name: str) -> None:
         """Bring a model into memory and wait until it is there."""
@@ -210,7 +182,3 @@ class LemonadeModels:
 
     async def _get(self, kind: type[_Answer], path: str) -> _Answer:
         return read_as(kind, await self._api.get_json(path), self._api.url_of(path))
-
-
-def _path(name: str) -> str:
-    return f"models/{quote(name, safe='')}"

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from halospec.aliases.errors import AliasError
-from halospec.aliases.lemonade_models import LemonadeModel, LemonadeModels, forms_of
+from halospec.aliases.lemonade_models import LemonadeModels, forms_of
 from halospec.aliases.state import Definition, LemonadeState, RegisteredAlias
 from halospec.aliases.types import AliasesRemoved, Patience, Tell
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.failures import shown
 from halospec.endpoints.types import EndpointError
+from halospec.knobs.lemonade_models import ModelDescription
 
 _NOWHERE = Definition(recipe="llamacpp", checkpoints={"main": "halospec/removed-alias:none"}, source="huggingface")
 _FOLDER = "models--halospec--removed-alias"
@@ -67,7 +68,7 @@ async def remove_lemonade_aliases(
     return AliasesRemoved(state.model, tuple(removed), tuple(kept), tuple(notes))
 
 
-def _entry(alias: RegisteredAlias, listed: Mapping[str, LemonadeModel]) -> LemonadeModel | None:
+def _entry(alias: RegisteredAlias, listed: Mapping[str, ModelDescription]) -> ModelDescription | None:
     return next((listed[form] for form in forms_of(alias.name) if form in listed), None)
 
 

@@ -107,7 +107,7 @@ def join_words(options: Iterable[Option]) -> str:
 
 
 def with_draft_length(
-    base: Sequence[Option], draft_length: int, draft_args: DraftArgs | None, *, draft_elsewhere: bool = False
+    base: Sequence[Option], draft_length: int, draft_args: DraftArgs | None, *, own_way: str | None = None
 ) -> tuple[Option, ...]:
     """Return a model's options with its speculation set to k; what sets it stands last.
 
@@ -117,8 +117,8 @@ def with_draft_length(
 
     Parameters
     ----------
-    draft_elsewhere
-        Whether the draft model is known to the server by other means than these options.
+    own_way
+        The ``--spec-type`` of the draft that the server knows by other means than these options; None if it has none.
 
     Raises
     ------
@@ -133,11 +133,11 @@ def with_draft_length(
         if draft_length and not any(option.names_draft_model for option in given):
             kept += [option for option in base if option.names_draft_model]
         return (*kept, *given)
-    way = _way_of_drafting(base)
+    way = _way_of_drafting(base) or own_way or _PLAIN_DRAFT
     setting = split_options(DraftArgs.drafting(way).expand(draft_length))
     if draft_length == 0:
         return (*plain, *setting)
-    if way == _PLAIN_DRAFT and not draft_elsewhere and not any(option.names_draft_model for option in base):
+    if way == _PLAIN_DRAFT and own_way is None and not any(option.names_draft_model for option in base):
         raise AliasError(
             "The model has no draft model; give it one (model-draft), or say how to speculate without:"
             f" {NGRAM_EXAMPLE}."
@@ -146,11 +146,11 @@ def with_draft_length(
     return (*plain, *how, *setting)
 
 
-def _way_of_drafting(base: Sequence[Option]) -> str:
-    """Return the model's own way, such as ``draft-mtp``, if it has one that obeys ``--spec-draft-n-max``."""
+def _way_of_drafting(base: Sequence[Option]) -> str | None:
+    """Return the way that the options name, such as ``draft-mtp``, if it is one that obeys ``--spec-draft-n-max``."""
     types = [option.values[0] for option in base if option.key == "spec-type" and option.values]
-    own = types[-1] if types else ""
-    return own if own.startswith("draft-") and "," not in own else _PLAIN_DRAFT
+    named = types[-1] if types else ""
+    return named if named.startswith("draft-") and "," not in named else None
 
 
 def _quoted(word: str) -> str:

@@ -25,6 +25,7 @@ from halospec.aliases.types import AliasesCreated, AliasServer, Patience, Tell
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.failures import shown
 from halospec.knobs.draft_args import DraftArgs
+from halospec.knobs.model_alias import name_on_router
 
 # Honoured only when the router starts, which must not come up with every alias in memory.
 _NOT_FOR_ALIASES = frozenset({"load-on-startup"})
@@ -96,8 +97,7 @@ async def plan_router_aliases(
     model = listing.find(server.model)
     if model is None:
         raise AliasError(f"The router at {server.base_url} has no model {shown(server.model)!r}.")
-    # What follows a colon is taken for a quantisation, which the router spells its own way.
-    template = alias_template(server.model.replace(":", "-"))
+    template = alias_template(name_on_router(server.model))
     names = {k: alias_name(template, k) for k in lengths}
     _refuse_taken(server, names.values(), listing)
     base = [option for option in model.options if option.key not in _NOT_FOR_ALIASES and not option.is_secret]

@@ -101,6 +101,20 @@ async def create_aliases(
     )
 
 
+def server_with_aliases(url: str, model: str, *, state_dir: Path | None = None) -> AliasServer | None:
+    """Return the server on which aliases of a model were set up, by what was written down; None if none were.
+
+    It need not answer, nor list the model any more, for them to be removed.
+
+    Raises
+    ------
+    AliasError
+        If what was written down cannot be read.
+    """
+    state = read_state(state_path(state_dir or default_state_dir(), url, model))
+    return None if state is None else AliasServer(state.kind, state.base_url, state.model)
+
+
 async def remove_aliases(
     server: AliasServer,
     api: ServerApi,

@@ -97,7 +97,9 @@ def state_path(directory: Path, base_url: str, model: str) -> Path:
     host = "localhost" if is_loopback(url.host) else url.host
     port = url.port or {"https": 443}.get(url.scheme, 80)
     prefix = re.sub(r"/(api/)?v\d+$", "", url.path.rstrip("/"))
-    return directory / f"{_slug(f'{host}_{port}{prefix}')}-{_slug(model)}.json"
+    # On Lemonade both names mean the same model.
+    name = model.removeprefix("user.")
+    return directory / f"{_slug(f'{host}_{port}{prefix}')}-{_slug(name)}.json"
 
 
 def read_state(path: Path) -> AliasState | None:

@@ -233,7 +233,7 @@ def _switches_sentence(made: Switches) -> Text:
     purposes = {
         SwitchReason.FIRST: "to begin with",
         SwitchReason.CHANGED: "for another draft length",
-        SwitchReason.DIED: "because it had ended",
+        SwitchReason.DIED: "because it was gone",
     }
     if len(made.by_reason) == 1 and made.by_reason[0].count == made.count:
         why = f" {purposes[made.by_reason[0].reason]}"

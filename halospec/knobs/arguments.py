@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 
 _A_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SECRET_FLAG = re.compile(r"-+(hft|(.*-)?(key|token|secret|password))")
+_SECRET_VARIABLE = re.compile(r"(\w*_)?(key|token|secret|password)", re.IGNORECASE | re.ASCII)
 
 
 def split_arguments(text: str, *, backslash_escapes: bool = sys.platform != "win32") -> tuple[str, ...]:
@@ -74,14 +76,15 @@ def values_of(arguments: Sequence[str], flag: str) -> list[tuple[str, ...]]:
 
 
 def secrets_in(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the values of flags such as ``--api-key``, which must not reach a record or a message."""
-    return tuple(
-        value
-        for flag in flags_in(arguments)
-        if _SECRET_FLAG.fullmatch(flag)
-        for values in values_of(arguments, flag)
-        for value in values[:1]
-        if value
+    """Return what must not reach a record or a message: keys, tokens and passwords.
+
+    They are the values of flags (``--api-key K``), of variables (``env API_KEY=K llama-server``), and those of either
+    within an argument that is a command line itself (``sh -c 'llama-server --api-key K'``).
+    """
+    return (
+        *_values_of_secret_flags(arguments),
+        *_values_of_secret_variables(arguments),
+        *(secret for argument in arguments for secret in _secrets_within(argument)),
     )
 
 
@@ -91,8 +94,35 @@ def shown_arguments(arguments: Sequence[str]) -> str:
     return shlex.join(_masked(argument, secrets) for argument in arguments)
 
 
+def _values_of_secret_flags(arguments: Sequence[str]) -> Iterator[str]:
+    for flag in flags_in(arguments):
+        if _SECRET_FLAG.fullmatch(flag):
+            yield from (values[0] for values in values_of(arguments, flag) if values and values[0])
+
+
+def _values_of_secret_variables(arguments: Sequence[str]) -> Iterator[str]:
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        # Of several words it is the beginning of a command line, which `_secrets_within` takes apart.
+        if len(value.split()) == 1 and _SECRET_VARIABLE.fullmatch(name):
+            yield value
+
+
+def _secrets_within(argument: str) -> tuple[str, ...]:
+    words = argument.split()
+    if len(words) < 2:
+        return ()
+    with suppress(ValueError):
+        return secrets_in(split_arguments(argument))
+    return secrets_in(words)
+
+
 def _masked(argument: str, secrets: Collection[str]) -> str:
     name, joint, value = argument.partition("=")
     if argument in secrets:
         return "***"
-    return f"{name}{joint}***" if joint and value in secrets and name.startswith("-") else argument
+    if joint and value in secrets:
+        return f"{name}{joint}***"
+    for secret in _secrets_within(argument):
+        argument = argument.replace(secret, "***")
+    return argument

@@ -3,7 +3,8 @@
 Run by path, ``python -I -S leashed_process.py GRACE_S PROGRAM ARGUMENT…``: it imports nothing but the standard
 library. Its parent holds the writing end of a pipe and never writes: the pipe closes when the parent wants the program
 ended, or has died, by whatever death. The program is the first of a process group of its own, and the whole group is
-ended: SIGTERM, and SIGKILL for what is left after so many seconds. This process then ends as the program did: with its
+ended: SIGTERM, and SIGKILL for what is left after so many seconds. On Linux, what the program has started outside the
+group (``setsid``, a daemon) is killed once the program is gone. This process then ends as the program did: with its
 status, or by the same signal.
 
 Linux's PR_SET_PDEATHSIG is the second line: it ends the program, though not what that has started, should this process
@@ -19,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
@@ -66,10 +68,29 @@ def _signal_group(program: subprocess.Popen[bytes], *, kill: bool) -> None:
 
 def _end_what_is_left(program: subprocess.Popen[bytes]) -> None:
     _signal_group(program, kill=True)
-    if sys.platform != "win32":
+    if sys.platform == "linux":
+        # Each that ends leaves its own children to this process.
+        while _kill_children():
+            with suppress(ChildProcessError):
+                os.wait()
+    elif sys.platform != "win32":
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-program.pid, 0)
+
+
+def _kill_children() -> bool:
+    """Kill this process's own children and adopted ones; tell whether there was any that could be."""
+    killed = False
+    for process in Path("/proc").glob("[0-9]*"):
+        # It may be gone by now, or belong to another user.
+        with suppress(OSError):
+            # Its name stands in brackets and may hold anything; then come its state and its parent.
+            _, parent = (process / "stat").read_bytes().rpartition(b")")[2].split()[:2]
+            if int(parent) == os.getpid():
+                os.kill(int(process.name), signal.SIGKILL)
+                killed = True
+    return killed
 
 
 def _call_at_end_of_input(end: Callable[[], None]) -> None:

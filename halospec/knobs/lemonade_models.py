@@ -16,6 +16,7 @@ from halospec.knobs.arguments import secrets_in, split_arguments
 
 LOAD_TIMEOUT_S = 600.0
 LLAMACPP = "llamacpp"
+_PREFIXES = ("user.", "extra.", "builtin.")
 
 
 class _Answer(BaseModel):
@@ -37,6 +38,7 @@ class LoadedModel(_Answer):
     """
 
     model_name: str
+    type: str = "llm"
     recipe: str = ""
     recipe_options: dict[str, JsonValue] = {}
     pinned: bool = False
@@ -68,23 +70,30 @@ class LoadedModel(_Answer):
 
 
 class ModelDescription(_Answer):
-    """``GET models/{id}``: how a model is registered."""
+    """``GET models/{id}``, or one entry of ``GET models``: how a model is registered, in memory or not."""
 
     id: str
     recipe: str = ""
     labels: tuple[str, ...] = ()
     checkpoints: dict[str, str] = {}
+    source: str = ""
+    downloaded: bool = False
     recipe_options: dict[str, JsonValue] = {}
 
     @property
     def speculation_type(self) -> str | None:
-        """llama-server's ``--spec-type`` for the draft that this model is registered with; None if it has none."""
+        """llama-server's ``--spec-type`` for the draft that this model is registered with; None if it has none.
+
+        Lemonade adds it by itself, as it runs the model, where it is not ``draft-simple``. A draft for DFlash is handed
+        to llama-server only where the model is labelled so too.
+        """
         draft = PurePosixPath(self.checkpoints.get("draft", "").replace("\\", "/").replace(":", "/")).name.lower()
-        if "dflash" in self.labels and draft.startswith("dflash"):
+        is_dflash = draft.startswith("dflash-") or draft == "dflash.gguf"
+        if is_dflash and "dflash" in self.labels:
             return "draft-dflash"
         if "mtp" in self.labels:
             return "draft-mtp"
-        return "draft-simple" if draft else None
+        return "draft-simple" if draft and not is_dflash else None
 
 
 class _Health(_Answer):
@@ -107,12 +116,12 @@ class LemonadeModels:
 
     async def description(self, model: str) -> ModelDescription:
         """Return how a model is registered."""
-        path = _path(model)
+        path = model_path(model)
         return self._read(ModelDescription, path, await self._api.get_json(path))
 
     async def arguments_by_default(self, described: ModelDescription) -> str:
         """Return the ``llamacpp_args`` that a model which is not loaded would be loaded with."""
-        options = await self._api.find_json(f"{_path(described.id)}/options")
+        options = await self._api.find_json(f"{model_path(described.id)}/options")
         try:
             return _args_in(_Options.model_validate(options).effective)
         except ValidationError:
@@ -164,12 +173,18 @@ def find_loaded(model: str, loaded: Iterable[LoadedModel]) -> LoadedModel | None
     return next((m for m in loaded if _public(m.model_name) == _public(model)), None)
 
 
+def bare_name(model: str) -> str:
+    """Return a model's name without the prefix that says where it comes from."""
+    return next((model.removeprefix(prefix) for prefix in _PREFIXES if model.startswith(prefix)), model)
+
+
+def model_path(model: str) -> str:
+    """Return where the pages about a model are."""
+    return f"models/{quote(model, safe='')}"
+
+
 def _public(model: str) -> str:
     return model.removeprefix("user.")
-
-
-def _path(model: str) -> str:
-    return f"models/{quote(model, safe='')}"
 
 
 def _args_in(options: Mapping[str, JsonValue]) -> str:

@@ -106,7 +106,7 @@ class ModelAlias:
                 f"The server let go of the model {alias} as soon as it was loaded; it must be able to keep"
                 f" {len(self._listed)} models loaded (llama-server: --models-max, Lemonade: max_loaded_models)."
             )
-        reason = SwitchReason.CHANGED if draft_length in self._seen_loaded else SwitchReason.FIRST
+        reason = SwitchReason.DIED if draft_length in self._seen_loaded else SwitchReason.FIRST
         self._seen_loaded.add(draft_length)
         return Switch(draft_length, reason, started_ns, ended_ns, shown_arguments(command) or f"model {alias}")
 
@@ -125,6 +125,14 @@ class ModelAlias:
                 f"There is no model {alias_of(self._template, draft_length)} for k = {draft_length} (there are models"
                 f" for k = {there}); make it with `halospec aliases create`."
             )
+
+
+def name_on_router(model: str) -> str:
+    """Return what the names of a model's aliases begin with on llama-server's router.
+
+    What follows a colon is taken for a quantisation there, which the router spells its own way.
+    """
+    return model.replace(":", "-")
 
 
 def alias_of(template: str, draft_length: int) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from halospec.clock import Clock
 from halospec.endpoints.api import ServerApi
 from halospec.knobs.draft_args import LENGTH, DraftArgs
-from halospec.knobs.model_alias import PREFIX, ModelAlias, listed_lengths
+from halospec.knobs.lemonade_models import bare_name
+from halospec.knobs.model_alias import PREFIX, ModelAlias, listed_lengths, name_on_router
 from halospec.knobs.no_knob import NoKnob
 from halospec.knobs.reload import Reload
 from halospec.knobs.request_field import ANY_FIELD, KNOWN_FIELDS, NESTED, RequestField
@@ -172,11 +173,17 @@ def _template(spelling: str, around: Surroundings) -> str:
 
 
 def _default_template(around: Surroundings) -> str:
-    """Return ``{model}-k{k}``, where the model may be an alias itself, or go by Lemonade's long name for it."""
-    base = _A_LENGTH_AT_THE_END.sub("", around.model)
-    bases = (around.model, base, base.removeprefix("user."))
-    templates = [f"{name}-k{LENGTH}" for name in bases]
+    """Return the template that most aliases fit, of those by which `halospec aliases create` names them.
+
+    The model may be an alias itself.
+    """
+    own, base = (_alias_base(name, around) for name in (around.model, _A_LENGTH_AT_THE_END.sub("", around.model)))
+    templates = [f"{name}-k{LENGTH}" for name in (own, base, bare_name(base))]
     return max(templates, key=lambda template: _count(template, around.models))
+
+
+def _alias_base(model: str, around: Surroundings) -> str:
+    return name_on_router(model) if around.is_router else model
 
 
 def _count(template: str, models: Collection[str]) -> int:

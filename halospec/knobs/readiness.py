@@ -6,6 +6,8 @@ import anyio
 import httpx
 
 from halospec.endpoints.api import ServerApi
+from halospec.endpoints.failures import tls_advice
+from halospec.knobs.types import KnobError
 
 _CONNECT_S = 2.0
 _ANSWER_S = 5.0
@@ -26,7 +28,13 @@ async def something_listens(url: str) -> bool:
 
 
 async def is_ready(client: httpx.AsyncClient, url: str) -> bool:
-    """Tell whether a server can take requests: by its health page, or where it has none, by its list of models."""
+    """Tell whether a server can take requests: by its health page, or where it has none, by its list of models.
+
+    Raises
+    ------
+    KnobError
+        If it will never be seen to, since no TLS connection can be made.
+    """
     api = ServerApi(client, url)
     status = await _status(client, api.url_of("/health"))
     if status in (404, 405):
@@ -60,6 +68,8 @@ async def _status(client: httpx.AsyncClient, page: str) -> int | None:
         try:
             async with client.stream("GET", page) as response:
                 return response.status_code
-        except httpx.TransportError:
+        except httpx.TransportError as fault:
+            if advice := tls_advice(fault):
+                raise KnobError(f"No TLS connection to {page} can be made; {advice}.") from fault
             return None  # not listening yet: it is loading its model
     return None

@@ -128,9 +128,10 @@ class Restart:
         return self._process.returncode is not None or await is_gone(self._client, self.url)
 
     async def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            await process.stop()
+        if self._process is not None:
+            # Known until it is gone: whoever is cancelled while waiting for its end waits for it once more.
+            await self._process.stop()
+            self._process = None
 
     async def _start(self, draft_length: int) -> None:
         arguments = self._command.expand(draft_length)

@@ -22,6 +22,7 @@ _DRAFT_MODEL_FLAGS = frozenset(
 )
 _DRAFT_MODEL_VARIABLES = ("LLAMA_ARG_SPEC_DRAFT_MODEL", "LLAMA_ARG_SPEC_DRAFT_HF_REPO")
 _SPEC_TYPE_VARIABLE = "LLAMA_ARG_SPEC_TYPE"
+_HOST_VARIABLE, _PORT_VARIABLE = "LLAMA_ARG_HOST", "LLAMA_ARG_PORT"
 _EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (listened on by the server, not by us)
 
 
@@ -80,7 +81,7 @@ class ServerCommand:
             if draft_args is None:
                 _require_draft_model(arguments, environment)
             _require_no_clash(arguments, draft_args or DraftArgs(), environment)
-        url, port = _address(arguments, url)
+        url, port = _address(arguments, url, environment)
         return cls(arguments, url, port, draft_args or DraftArgs())
 
     @property
@@ -137,7 +138,7 @@ def _require_no_clash(arguments: Sequence[str], draft_args: DraftArgs, environme
         )
 
 
-def _address(arguments: Sequence[str], url: str | None) -> tuple[str, int]:
+def _address(arguments: Sequence[str], url: str | None, environment: Mapping[str, str]) -> tuple[str, int]:
     wants_port = any(PORT in argument for argument in arguments)
     if url is not None:
         try:
@@ -147,16 +148,18 @@ def _address(arguments: Sequence[str], url: str | None) -> tuple[str, int]:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError(f"The server's URL {url!r} is not of the form http://host:port.")
         return url.rstrip("/"), parsed.port or (443 if parsed.scheme == "https" else 80)
-    port = free_loopback_port() if wants_port else _port_in(arguments)
-    host = _value_of(arguments, "--host") or "127.0.0.1"
+    # llama-server's own variables count where its command line says nothing; no other server knows them.
+    implied = environment if any(map(_is_llama_server, arguments)) else {}
+    port = free_loopback_port() if wants_port else _port_in(arguments, implied)
+    host = _value_of(arguments, "--host") or implied.get(_HOST_VARIABLE) or "127.0.0.1"
     host = _EVERY_INTERFACE.get(host, host)
     if "," in host or "/" in host or host.endswith(".sock"):
         raise ValueError(f"Where the server will answer cannot be told from --host {host}; give its URL as well.")
     return f"http://{f'[{host}]' if ':' in host else host}:{port}", port
 
 
-def _port_in(arguments: Sequence[str]) -> int:
-    port = _value_of(arguments, "--port")
+def _port_in(arguments: Sequence[str], implied: Mapping[str, str]) -> int:
+    port = _value_of(arguments, "--port") or implied.get(_PORT_VARIABLE)
     if port is not None and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
         return int(port)
     if port is None and any(_is_llama_server(argument) for argument in arguments):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 STAMP = "PLACEBO"
-MEANING = "The server ignores the draft length: differences between modes are not effects of k."
+MEANING = "Nothing shows that k has an effect here: differences between modes are not effects of k."
 
 
 class Stampable(Protocol):

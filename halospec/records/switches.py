@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SwitchReason(StrEnum):
-    """Why a server was loaded or started anew."""
+    """Why a server was loaded or started anew.
+
+    ``DIED``: it had been there for this draft length, and was gone when it was needed again, by itself, at somebody's
+    hands, or because it had to make room.
+    """
 
     FIRST = "first"
     CHANGED = "changed"

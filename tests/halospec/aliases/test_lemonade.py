@@ -224,6 +224,13 @@ async def test_a_model_that_drafts_for_itself_does_so_in_its_own_way(lemonade) -
     assert "mtp" in lemonade.stand_in.models["user.Built-in-k3"]["labels"]
 
 
+async def test_what_lemonade_adds_by_a_models_labels_is_its_own_way_too(lemonade) -> None:
+    lemonade.stand_in.models["Built-in"]["labels"] = ["chat", "mtp"]
+    await lemonade.create(0, 3, model="Built-in")
+    assert lemonade.stand_in.loaded["user.Built-in-k0"][-2:] == ["--spec-type", "none"]
+    assert lemonade.stand_in.loaded["user.Built-in-k3"][-4:] == ["--spec-type", "draft-mtp", "--spec-draft-n-max", "3"]
+
+
 @pytest.mark.parametrize("taken", ["user.smol-k1", "smol-k1"])
 async def test_a_name_that_is_taken_is_refused(lemonade, taken: str) -> None:
     lemonade.stand_in.add(taken, "huggingface", main="org/smol-GGUF:Q4_1")

@@ -72,7 +72,7 @@ def test_a_model_without_a_draft_cannot_be_given_a_length() -> None:
     with pytest.raises(AliasError, match=r"no draft model; .* --draft-args"):
         with_draft_length(base, 1, None)
     assert words_of(with_draft_length(base, 0, None)) == "-np 1 --spec-type none"
-    assert with_draft_length(base, 1, None, draft_elsewhere=True)
+    assert with_draft_length(base, 1, None, own_way="draft-simple")
 
 
 def test_arguments_of_the_users_own_say_all_about_speculation_but_the_draft_model() -> None:

@@ -119,6 +119,16 @@ def test_a_file_without_a_block_is_not_written(tmp_path: Path) -> None:
     assert path.stat().st_ino == before.st_ino
 
 
+def test_a_file_that_may_not_be_written_is_not_replaced_either(tmp_path: Path) -> None:
+    path = tmp_path / "models.ini"
+    path.write_bytes(b"[smol]\n")
+    path.chmod(0o444)
+    with pytest.raises(AliasError, match=r"Cannot write .*models\.ini: it is read-only\."):
+        add_block(path, "smol", TEXT)
+    assert path.read_bytes() == b"[smol]\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_file_that_cannot_be_replaced_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "models.ini"
     path.write_bytes(b"[smol]\n")

@@ -59,6 +59,11 @@ def test_a_state_is_found_again_by_any_spelling_of_the_same_place(tmp_path: Path
         assert state_path(tmp_path, url, "smol") == path
 
 
+def test_a_state_is_found_again_by_either_name_that_lemonade_has_for_a_model(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:13305/api/v1"
+    assert state_path(tmp_path, url, "user.smol") == state_path(tmp_path, url, "smol")
+
+
 def test_other_servers_and_models_have_other_files(tmp_path: Path) -> None:
     places = [
         ("http://127.0.0.1:8080/v1", "smol"),

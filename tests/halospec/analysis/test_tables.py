@@ -196,7 +196,7 @@ def test_several_reasons_to_load_it_anew_are_counted_apart(make_record):
     first, changed, died = SwitchReason
     records = switched(make_record, first, changed, changed, died, knob="reload", ms=2500.0)
     assert (
-        "The server was loaded anew 4 times (1 to begin with, 2 for another draft length, 1 because it had ended), "
+        "The server was loaded anew 4 times (1 to begin with, 2 for another draft length, 1 because it was gone), "
         "median 2.5 s, 10.0 s in all;" in said(summary_text(summarize(records)))
     )
 

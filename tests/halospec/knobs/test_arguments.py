@@ -84,6 +84,10 @@ def test_every_occurrence_of_a_flag_counts():
         ["-hft", "sesame"],
         ["--hf-token", "sesame"],
         ["--password", "sesame"],
+        ["env", "LLAMA_API_KEY=sesame", "llama-server"],
+        ["env", "hf_token=sesame", "llama-server"],
+        ["sh", "-c", "exec llama-server --api-key 'sesame' --port 1"],
+        ["sh", "-c", "API_KEY=sesame llama-server # it's not closed"],
     ],
 )
 def test_keys_and_tokens_are_not_shown(given):
@@ -93,5 +97,5 @@ def test_keys_and_tokens_are_not_shown(given):
 
 
 def test_everything_else_is_shown_as_it_could_be_typed():
-    given = ["llama-server", "--max-tokens", "5", "--api-key-file", "a b.txt", "--alias", "x"]
+    given = ["env", "OMP=2", "llama-server", "--max-tokens", "5", "--api-key-file", "a b.txt", "--alias", "my x=y"]
     assert split_arguments(shown_arguments(given)) == tuple(given)

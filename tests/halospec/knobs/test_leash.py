@@ -20,7 +20,11 @@ import anyio, psutil
 from halospec.knobs.leash import LeashedProcess
 
 SLEEPS = "import time; time.sleep(600)"
-PROGRAM = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]); {SLEEPS}"
+OWN_SESSION = sys.argv[1] == "own-session"
+PROGRAM = (
+    "import subprocess, sys;"
+    f"subprocess.Popen([sys.executable, '-c', {SLEEPS!r}], start_new_session={OWN_SESSION}); {SLEEPS}"
+)
 
 async def main():
     with open(os.devnull, "ab") as log:
@@ -42,11 +46,19 @@ class Family(NamedTuple):
     grandchild: psutil.Process
 
 
-@pytest.fixture
-def family() -> Iterator[Family]:
+@pytest.fixture(
+    params=[
+        "same-group",
+        pytest.param(
+            "own-session",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lets orphans be adopted"),
+        ),
+    ]
+)
+def family(request: pytest.FixtureRequest) -> Iterator[Family]:
     """A process that has a program on a leash, which has started another one."""
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", PARENT, request.param], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:
         try:
             assert parent.stdout is not None

@@ -69,14 +69,14 @@ class TestOnARouter:
         await knob.switch_to(8)
         router.models["smol-k8"].status = "unloaded"
         switch = await knob.switch_to(8)
-        assert switch.reason is SwitchReason.CHANGED
+        assert switch.reason is SwitchReason.DIED
         assert router.loaded == ["smol-k8"]
 
     async def test_one_that_was_there_from_the_start_and_went_is_not_loaded_for_the_first_time(self, router, knob):
         router.models["smol-k1"].status = "loaded"
         assert await knob.switch_to(1) is None
         router.models["smol-k1"].status = "unloaded"
-        assert (await knob.switch_to(1)).reason is SwitchReason.CHANGED
+        assert (await knob.switch_to(1)).reason is SwitchReason.DIED
 
     async def test_one_that_is_being_loaded_is_waited_for(self, router, knob):
         router.models["smol-k1"].status = "loading"
@@ -109,7 +109,7 @@ class TestOnARouter:
         async with router.api() as api:
             knob = ModelAlias("m-k{k}", list(router.models), residency=RouterResidency(api), clock=ticking_clock)
             reasons = [(await knob.switch_to(k)).reason for k in (0, 1, 0)]
-        assert reasons == [SwitchReason.FIRST, SwitchReason.FIRST, SwitchReason.CHANGED]
+        assert reasons == [SwitchReason.FIRST, SwitchReason.FIRST, SwitchReason.DIED]
 
     async def test_a_load_that_takes_too_long_is_given_up(self, router):
         router.models["smol-k1"].status = "loading"

@@ -70,6 +70,19 @@ def test_aliases_are_found_by_the_models_name(around, spelling, model, models):
     assert knob.request_change(8).model in models
 
 
+@pytest.mark.parametrize("model", ["org/smol-GGUF:Q4_1", "org/smol-GGUF-Q4_1-k8"])
+def test_on_a_router_they_are_found_although_a_colon_cannot_be_in_their_names(around, model):
+    models = ("org/smol-GGUF:Q4_1", "org/smol-GGUF-Q4_1-k0", "org/smol-GGUF-Q4_1-k8")
+    knob = knob_named("alias", around(model=model, models=models, is_router=True))
+    assert knob.name == "alias:org/smol-GGUF-Q4_1-k{k}"
+
+
+@pytest.mark.parametrize("prefix", ["user.", "extra.", "builtin."])
+def test_on_lemonade_they_are_found_wherever_the_model_comes_from(around, prefix):
+    knob = knob_named("alias", around(model=f"{prefix}smol", models=(f"{prefix}smol", *ALIASES[1:]), can_reload=True))
+    assert knob.name == "alias:smol-k{k}"
+
+
 @pytest.mark.parametrize(
     ("spelling", "problem"),
     [

@@ -208,6 +208,10 @@ class TestArguments:
                 LemonadeModel(checkpoints={"main": "m", "draft": "org/repo:dflash-q8.gguf"}, labels=["dflash"]),
                 "draft-dflash",
             ),
+            (
+                LemonadeModel(checkpoints={"main": "m", "draft": "org/repo:dflashy.gguf"}, labels=["dflash"]),
+                "draft-simple",
+            ),
         ],
     )
     async def test_the_default_is_for_the_draft_that_the_model_has(self, lemonade, reload, model, spec_type):
@@ -216,8 +220,10 @@ class TestArguments:
             await knob.switch_to(3)
             assert lemonade.args_of("smol").endswith(f"--spec-type {spec_type} --spec-draft-n-max 3")
 
-    async def test_a_model_without_a_draft_needs_other_draft_arguments(self, lemonade, reload):
-        lemonade.models["smol"] = LemonadeModel()
+    @pytest.mark.parametrize("checkpoints", [{"main": "m"}, {"main": "m", "draft": "org/repo:DFlash-q8.gguf"}])
+    async def test_a_model_without_a_draft_needs_other_draft_arguments(self, lemonade, reload, checkpoints):
+        """Lemonade does not use a draft for DFlash of a model that is not labelled so."""
+        lemonade.models["smol"] = LemonadeModel(checkpoints=checkpoints)
         with pytest.raises(KnobError, match=r"smol has no draft model on Lemonade; register it with one.*--draft-args"):
             async with reload():
                 pytest.fail("entered")

@@ -156,6 +156,17 @@ async def test_a_start_that_is_cancelled_leaves_no_server(place):
         assert place.running() == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking them")
+async def test_a_switch_that_is_cancelled_while_the_old_server_ends_leaves_no_server(place):
+    async with place.restart("--stubborn", stop_grace_s=1.0) as knob:
+        await knob.switch_to(1)
+        with anyio.move_on_after(0.1) as limit:
+            await knob.switch_to(2)
+        assert limit.cancelled_caught
+        assert len(place.starts) == 1
+        assert place.running() == []
+
+
 async def test_cancelling_the_whole_leaves_no_server(place):
     with anyio.CancelScope() as scope:
         async with place.restart("--with-child") as knob:

@@ -55,6 +55,19 @@ def test_where_it_will_answer_is_read_from_the_command(options, url):
     assert parse(f"{LLAMA} {options} {{draft_args}}").url == url
 
 
+@pytest.mark.parametrize(
+    ("program", "options", "url"),
+    [
+        ("/opt/llama-server", "", "http://box.lan:9001"),
+        ("/opt/llama-server", "--port 9000 --host ::1", "http://[::1]:9000"),
+        ("./start.sh", "--port 9000", "http://127.0.0.1:9000"),
+    ],
+)
+def test_llama_server_may_read_it_from_the_environment(program, options, url):
+    environment = {"LLAMA_ARG_HOST": "box.lan", "LLAMA_ARG_PORT": "9001"}
+    assert parse(f"{program} -md d.gguf {options} {{draft_args}}", environment=environment).url == url
+
+
 def test_a_url_of_the_users_comes_first():
     command = parse("./start.sh {port} -md d.gguf {draft_args}", url="https://box:8443/v1/")
     assert command.url == "https://box:8443/v1"
