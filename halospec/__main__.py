@@ -1,5 +1,5 @@
 """``python -m halospec``."""
 
-from halospec.cli import main
+from halospec.entry import main
 
 main()

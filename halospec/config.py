@@ -9,11 +9,18 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from halospec.contention.cpu import CpuLoadSettings
+from halospec.endpoints.connection import ConnectionSettings
+from halospec.endpoints.detection import require_server_kind
 from halospec.experiment.phases import DEFAULT_PHASES, PhasePlan, parse_phases
 from halospec.experiment.plan import CLASSIC_MODES, Plan, blocked_plan, classic_plan
+from halospec.knobs.draft_args import DraftArgs
+from halospec.knobs.naming import require_spelling
+from halospec.knobs.server_command import ServerCommand
 from halospec.workloads.prompts import Prompt, load_prompts, shipped_prompts
 
 DEFAULT_MODES = (*(f"fixed_{k}" for k in range(9)), "adaptive")
+
+AUTO = "auto"
 
 Preset = Literal["classic"]
 
@@ -40,23 +47,98 @@ class LoadSettings(BaseModel):
     percent: float = Field(default=100.0, gt=0, le=100)
 
 
-class RunSettings(BaseModel):
+class TargetSettings(BaseModel):
+    """A server, and the way by which a draft length is to reach it.
+
+    Attributes
+    ----------
+    url
+        None: where a server of this kind listens by default, or where ``server_command`` says that it will.
+    server
+        Its kind, or ``auto`` to ask it.
+    knob
+        A knob's spelling (halospec.knobs.naming), or ``auto`` for the first one that is obeyed.
+    server_command
+        A command line that starts the server, with ``{draft_args}`` where the draft length belongs.
+    draft_args, no_draft_args
+        What ``{draft_args}`` stands for at k of 1 and more, with ``{k}`` in it, and at k = 0.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str | None = None
+    server: str = AUTO
+    model: str | None = None
+    knob: str = AUTO
+    server_command: str | None = None
+    draft_args: str | None = None
+    no_draft_args: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    ca_bundle: Path | None = None
+    insecure: bool = False
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+
+    @field_validator("server")
+    @classmethod
+    def _a_known_kind(cls, name: str) -> str:
+        require_server_kind(name)
+        return name
+
+    @field_validator("knob")
+    @classmethod
+    def _a_knob_that_there_is(cls, spelling: str) -> str:
+        if spelling != AUTO:
+            require_spelling(spelling)
+        return spelling
+
+    @model_validator(mode="after")
+    def _a_command_and_what_needs_it(self) -> Self:
+        if self.knob == "restart" and self.server_command is None:
+            raise ValueError("--knob restart needs --server-command, the command line that starts the server")
+        given = self.draft_args is not None or self.no_draft_args is not None
+        if given and self.server_command is None and self.knob != "reload":
+            raise ValueError("--draft-args and --no-draft-args need --server-command, or --knob reload")
+        drafting = self.drafting
+        if self.server_command is not None:
+            ServerCommand.parse(self.server_command, url=self.url, draft_args=drafting)
+        return self
+
+    @property
+    def drafting(self) -> DraftArgs | None:
+        """What ``{draft_args}`` stands for; None: the default of whoever uses it."""
+        if self.draft_args is None and self.no_draft_args is None:
+            return None
+        return DraftArgs.given(self.draft_args, self.no_draft_args)
+
+    @property
+    def connection(self) -> ConnectionSettings:
+        """How to reach the server."""
+        return ConnectionSettings(
+            api_key=self.api_key.get_secret_value() if self.api_key else None,
+            ca_bundle=self.ca_bundle,
+            verify=not self.insecure,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+        )
+
+
+class RunSettings(TargetSettings):
     """A run as it was asked for.
 
     Attributes
     ----------
+    allow_placebo
+        Go on although the probe found that the server ignores k.
     modes
         None means `DEFAULT_MODES`, or all of the preset's; with a preset, only these of its trials run.
     phases, blocks, prompts
         None means the default. A preset brings its own, so they cannot be given with one.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    url: str
     out: Path
-    model: str | None = None
-    api_key: SecretStr | None = Field(default=None, exclude=True)
+    allow_placebo: bool = False
     preset: Preset | None = None
     modes: tuple[str, ...] | None = None
     phases: str | None = None
@@ -67,7 +149,6 @@ class RunSettings(BaseModel):
     max_tokens: int = Field(default=64, ge=1)
     temperature: float = Field(default=0.0, ge=0, le=2)
     ignore_eos: bool = False
-    timeout_s: float = Field(default=60.0, gt=0)
     max_failures: int = Field(default=20, ge=1)
     load: LoadSettings = LoadSettings()
 

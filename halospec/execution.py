@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 
+from halospec.analysis.printable import printable
 from halospec.analysis.summary import Summary, summarize_journal, write_summary
 from halospec.analysis.tables import summary_tables
 from halospec.charts import DrawnCharts, draw_charts
@@ -17,6 +18,7 @@ from halospec.contention.protocol import ContentionError
 from halospec.experiment.plan import Plan
 from halospec.experiment.runner import ServerGone
 from halospec.experiment.session import run_session
+from halospec.knobs.types import KnobError
 from halospec.progress import RunProgress
 from halospec.records.manifest import Manifest, Status, read_manifest
 from halospec.records.store import RunFiles, read_records, write_parquet
@@ -49,22 +51,24 @@ def execute(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, consol
 
     Raises
     ------
-    PreflightError
+    PreflightError, ProbeError, PlaceboRefused, PlanRefused, KnobError
         If no run can be made against this server.
     StoreError
         If records could not be kept.
     KeyboardInterrupt
         If it was interrupted before there was anything to conclude.
     """
-    with RunProgress(plan, console) as progress:
+    with RunProgress(console) as progress:
         try:
             anyio.run(run_session, settings, plan, cpu_load, progress)
         except KeyboardInterrupt:
             if not RunFiles(settings.out).records.exists():
                 raise
             console.print("Interrupted; concluding what was measured …", markup=False, highlight=False)
-        except (ServerGone, ContentionError) as reason:
-            console.print(str(reason), style="bold", markup=False, highlight=False)
+        except (ServerGone, ContentionError, KnobError) as reason:
+            if not RunFiles(settings.out).manifest.exists():
+                raise
+            console.print(printable(str(reason)), style="bold", markup=False, highlight=False)
     return conclude(settings.out)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar on a terminal, a line a trial elsewhere."""
+"""What a person sees while a server is probed and measured: a bar on a terminal, a line a trial elsewhere."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from halospec.analysis.printable import printable
 from halospec.contention.report import LoadReport
+from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place
+from halospec.knobs.types import Switch
+from halospec.records.probe import Verdict
 from halospec.records.schema import Phase, RequestRecord
 
 
-class RunProgress:
-    """Shows mode, phase, k, the last latency and the time left; an `Observer` and a context manager.
+class _Bar:
+    """One bar that shows what is going on; a context manager."""
 
-    The phase shown is that of the last request: a request's own phase is known only when it has ended.
-    """
-
-    def __init__(self, plan: Plan, console: Console) -> None:
-        self._console = console
-        self._last = ""
-        self._phase: Phase | None = None
-        self._bar = Progress(
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -35,35 +34,102 @@ class RunProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("starting", total=plan.request_count)
+        self._task = self._progress.add_task("starting", total=None)
+
+    def begin(self, total: int | None) -> None:
+        self._progress.reset(self._task, total=total)
+
+    def expect(self, total: int) -> None:
+        self._progress.update(self._task, total=total)
+
+    def describe(self, text: str) -> None:
+        # A knob's name may hold a model's, which is the server's to choose.
+        self._progress.update(self._task, description=escape(printable(text)))
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+    def tell(self, sentence: str, style: str = "") -> None:
+        self.console.print(printable(sentence), style=style, markup=False, highlight=False)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._progress.stop()
+
+
+class ProbeProgress(_Bar):
+    """Shows which canary is under way; a `ProbeObserver`."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._told: set[str] = set()
+
+    def canaries_planned(self, total: int) -> None:
+        """Show how many there will be."""
+        self.expect(total)
+
+    def canary_sent(self, purpose: str) -> None:
+        """Show what is being asked."""
+        self.describe(f"probing  {purpose}")
+
+    def canary_ended(self, error: str) -> None:
+        """Tell a failure at once, with its reason; once, since a server that refuses a field does so each time."""
+        if error and error not in self._told:
+            self._told.add(error)
+            self.tell(f"A canary failed: {error}")
+        self.advance()
+
+
+class RunProgress(ProbeProgress):
+    """Shows the probe, then mode, phase, k, the last latency and the time left; a `SessionObserver`.
+
+    The phase shown is that of the last request: a request's own phase is known only when it has ended.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._last = ""
+        self._phase: Phase | None = None
+
+    def told(self, sentence: str) -> None:
+        """Print it."""
+        self.tell(sentence)
+
+    def run_planned(self, plan: Plan, choice: KnobChoice) -> None:
+        """Say what the probe found, and start the bar anew."""
+        if choice.report is not None:
+            verdict = choice.report.verdict
+            judged = f"{verdict.value.replace('_', ' ')}: {choice.report.reason.rstrip('.')}"
+            style = "" if verdict is Verdict.OBEYED else "bold"
+            self.tell(f"Draft length through {choice.knob.name}: {judged}.", style)
+        self.begin(plan.request_count)
 
     def request_sent(self, place: Place, draft_length: int) -> None:
         """Show what is being asked."""
         phase = Phase.WARMUP if place.is_warmup else self._phase or Phase.STEADY
-        text = f"{place.mode:<9} block {place.block} {phase:<8} k={draft_length} {self._last}"
-        self._bar.update(self._task, description=escape(text))
+        self.describe(f"{place.mode:<9} block {place.block} {phase:<8} k={draft_length} {self._last}")
+
+    def server_switched(self, place: Place, switch: Switch) -> None:
+        """Show that the server is another one now."""
+        self.describe(f"{place.mode:<9} block {place.block} k={switch.draft_length} after {switch.duration_ms:,.0f} ms")
 
     def request_ended(self, record: RequestRecord) -> None:
         """Show how long it took; a failure is told at once, with its reason."""
         self._phase = None if record.is_warmup else record.phase
         self._last = f"last {record.latency_ms:,.0f} ms" if record.success else "last failed"
         if not record.success:
-            told = f"{record.mode} step {record.step} failed: {record.error}"
-            self._console.print(told, markup=False, highlight=False)
-        self._bar.advance(self._task)
+            step = "warm-up" if record.is_warmup else "step"
+            self.tell(f"{record.mode} {step} {record.step} failed: {record.error}")
+        self.advance()
 
     def trial_ended(self, load: LoadReport) -> None:
         """Off a terminal, say that a trial is done."""
         self._phase = None
-        if not self._console.is_terminal:
+        if not self.console.is_terminal:
             got = "" if load.achieved_percent is None else f", load got {load.achieved_percent:.0f} % of its cores"
-            self._console.print(f"{load.mode} (block {load.block}) done{got}", markup=False, highlight=False)
+            self.tell(f"{load.mode} (block {load.block}) done{got}")

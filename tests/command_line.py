@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 def command(*arguments: object) -> list[str]:
@@ -15,8 +19,16 @@ def command(*arguments: object) -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this environment without settings that a developer may have left in it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HALOSPEC_")}
+    """Return this environment without settings that a developer may have left in it, and with a state of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HALOSPEC_")}
+    return kept | {"XDG_STATE_HOME": _state_home()}
+
+
+@cache
+def _state_home() -> str:
+    folder = tempfile.mkdtemp(prefix="halospec-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def halospec(*arguments: object, timeout: float = 240.0, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -26,12 +26,15 @@ class Mode:
     ----------
     warmup_length
         k of the warm-up requests.
+    lengths
+        Every k that it may ask for. More than one: it chooses anew for each request.
     start
         Makes the trial's controller from its warm-up's outcomes.
     """
 
     name: str
     warmup_length: int
+    lengths: frozenset[int]
     start: Callable[[Sequence[Outcome]], Controller]
 
 
@@ -52,7 +55,12 @@ def mode_named(name: str) -> Mode:
 
 
 def _fixed(draft_length: int) -> Mode:
-    return Mode(f"fixed_{draft_length}", draft_length, lambda _warmup: FixedController(draft_length))
+    return Mode(
+        f"fixed_{draft_length}",
+        draft_length,
+        frozenset({draft_length}),
+        lambda _warmup: FixedController(draft_length),
+    )
 
 
 def _adaptive(settings: AdaptiveSettings) -> Mode:
@@ -60,4 +68,5 @@ def _adaptive(settings: AdaptiveSettings) -> Mode:
         latencies_ms = [outcome.latency_ms for outcome in warmup if outcome.success]
         return AdaptiveController(settings, calibrate(latencies_ms, settings.calibration))
 
-    return Mode("adaptive", settings.start_length, start)
+    lengths = frozenset(range(settings.min_length, settings.max_length + 1))
+    return Mode("adaptive", settings.start_length, lengths, start)

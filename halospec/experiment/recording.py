@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from halospec.contention.activity import Activity, phase_of
 from halospec.controllers.protocol import Outcome
 from halospec.endpoints.retry import Attempted
+from halospec.knobs.types import Switch
 from halospec.records.schema import Phase, RequestRecord
+from halospec.records.switches import SwitchRecord
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,26 @@ class Place:
     is_warmup: bool = False
 
 
-def record_of(place: Place, draft_length: int, attempted: Attempted, activity: Activity) -> RequestRecord:
+@dataclass(frozen=True)
+class Steering:
+    """How k reached the server for a request.
+
+    Attributes
+    ----------
+    switch
+        The loading or starting anew that this request had to wait for, outside its latency.
+    placebo
+        Whether the probe found that k has no effect, and the run went on all the same.
+    """
+
+    knob: str
+    switch: Switch | None = None
+    placebo: bool = False
+
+
+def record_of(
+    place: Place, draft_length: int, attempted: Attempted, activity: Activity, steering: Steering
+) -> RequestRecord:
     """Return the record of an ended request; its phase follows from the load measured meanwhile."""
     started_ns, ended_ns = attempted.started_ns, attempted.ended_ns
     reply = attempted.completion
@@ -36,6 +57,10 @@ def record_of(place: Place, draft_length: int, attempted: Attempted, activity: A
         block=place.block,
         prompt_id=place.prompt_id,
         draft_length=draft_length,
+        knob=steering.knob,
+        placebo=steering.placebo,
+        switch_ms=steering.switch.duration_ms if steering.switch else None,
+        switch_reason=steering.switch.reason if steering.switch else None,
         drafted=reply.drafted if reply else None,
         accepted=reply.accepted if reply else None,
         rounds=reply.rounds if reply else None,
@@ -50,6 +75,8 @@ def record_of(place: Place, draft_length: int, attempted: Attempted, activity: A
         ttft_ms=None if first_token_ns is None else (first_token_ns - started_ns) / 1e6,
         prompt_tokens=reply.prompt_tokens if reply else None,
         completion_tokens=reply.completion_tokens if reply else None,
+        tokens_from=reply.tokens_from if reply else None,
+        drafted_from=reply.drafted_from if reply else None,
         started_ns=started_ns,
         first_token_ns=first_token_ns,
         ended_ns=ended_ns,
@@ -58,6 +85,20 @@ def record_of(place: Place, draft_length: int, attempted: Attempted, activity: A
         predicted_ms=reply.predicted_ms if reply else None,
         finish_reason=reply.finish_reason if reply else None,
         text_sha256=hashlib.sha256(reply.text.encode()).hexdigest() if reply else None,
+    )
+
+
+def switch_record_of(place: Place, switch: Switch) -> SwitchRecord:
+    """Return the record of a loading or starting anew that a request waited for."""
+    return SwitchRecord(
+        block=place.block,
+        mode=place.mode,
+        draft_length=switch.draft_length,
+        reason=switch.reason,
+        duration_ms=switch.duration_ms,
+        started_ns=switch.started_ns,
+        ended_ns=switch.ended_ns,
+        detail=switch.detail,
     )
 
 

@@ -21,7 +21,8 @@ from halospec.endpoints.types import ChatRequest, Endpoint, Message
 from halospec.experiment.load_schedule import LoadSchedule, scheduled_load
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Plan, Trial
-from halospec.experiment.recording import Place, outcome_of, record_of
+from halospec.experiment.recording import Place, Steering, outcome_of, record_of
+from halospec.knobs.types import Knob, Switch
 from halospec.records.schema import RequestRecord
 from halospec.workloads.prompts import Prompt
 
@@ -35,6 +36,10 @@ class Observer(Protocol):
 
     def request_ended(self, record: RequestRecord) -> None:
         """Learn of a request that has ended; the next is sent when this returns."""
+        ...
+
+    def server_switched(self, place: Place, switch: Switch) -> None:
+        """Learn that the server was loaded or started anew for the request that is sent next."""
         ...
 
     def trial_ended(self, load: LoadReport) -> None:
@@ -60,6 +65,11 @@ class Runner:
 
     Parameters
     ----------
+    knob
+        Brings the server to a request's draft length before it is sent, where requests alone do not; the endpoint is
+        one that this knob steers.
+    placebo
+        Whether k is known to have no effect on this server.
     make_injector
         Gives each trial whose plan has load an injector of its own.
     seed
@@ -71,6 +81,7 @@ class Runner:
     def __init__(
         self,
         endpoint: Endpoint,
+        knob: Knob,
         make_injector: Callable[[], Injector],
         observer: Observer,
         clock: Clock,
@@ -79,8 +90,11 @@ class Runner:
         seed: int,
         retries: RetryPolicy,
         max_failures: int = 20,
+        placebo: bool = False,
     ) -> None:
         self._endpoint = endpoint
+        self._knob = knob
+        self._placebo = placebo
         self._make_injector = make_injector
         self._observer = observer
         self._clock = clock
@@ -98,6 +112,8 @@ class Runner:
         ------
         ServerGone
             If ``max_failures`` requests in a row failed.
+        KnobError
+            If the server could not be brought to a draft length.
         ContentionError
             If the load could not be put on.
         StoreError
@@ -147,10 +163,14 @@ class Runner:
     async def _ask(
         self, place: Place, plan: Plan, prompt: Prompt, draft_length: int, activity: Callable[[], Activity]
     ) -> RequestRecord:
+        switch = await self._knob.switch_to(draft_length)
+        if switch is not None:
+            self._observer.server_switched(place, switch)
         self._observer.request_sent(place, draft_length)
         request = self._request(place, plan, prompt)
         attempted = await complete_with_retries(self._endpoint, request, draft_length, self._retries, self._clock)
-        record = record_of(place, draft_length, attempted, activity())
+        steering = Steering(self._knob.name, switch, self._placebo)
+        record = record_of(place, draft_length, attempted, activity(), steering)
         self._observer.request_ended(record)
         self._count_failures(record)
         return record

@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from halospec.records.probe import ProbeReport
 from halospec.records.schema import SCHEMA_VERSION
 from halospec.records.store import StoreError, write_whole
 from halospec.telemetry.host import HostFacts
@@ -46,14 +47,25 @@ class PlannedPrompt(BaseModel):
 
 
 class ServerDescription(BaseModel):
-    """The server as it described itself; ``loaded`` is the bundled server's account of its model pair."""
+    """The server as it described itself.
+
+    Attributes
+    ----------
+    account
+        Pages on which it says what runs there, such as llama-server's ``/props``, by path.
+    loaded
+        The bundled server's account of its model pair.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     base_url: str
     model: str
     models: tuple[str, ...]
+    kind: str | None = None
+    version: str | None = None
     server_header: str | None
+    account: dict[str, JsonValue] = {}
     loaded: dict[str, Any] | None
 
 
@@ -66,6 +78,9 @@ class Manifest(BaseModel):
         What the command line asked for, without the API key.
     started_at
         Wall-clock time at which the run's own clock read 0.
+    knob, placebo, probe
+        How k reached the server, whether the run went on although it has no effect there, and what the probe found;
+        manifests from before there was a probe hold none of them.
     status
         ``running`` in the manifest of a run that is not running means that it was killed.
     """
@@ -80,6 +95,9 @@ class Manifest(BaseModel):
     ended_at: datetime | None = None
     seed: int
     settings: dict[str, Any]
+    knob: str | None = None
+    placebo: bool = False
+    probe: ProbeReport | None = None
     server: ServerDescription
     host: HostFacts
     packages: dict[str, str]

@@ -109,8 +109,9 @@ def stand_in() -> Iterator[Callable[..., StandIn]]:
 
 def measure(url: str, out: object, *more: object):
     return halospec(
-        "run", "--url", url, "--modes", "fixed_2", "--phases", "steady:1", "--warmup", 0, "--out", out, *more
-    )
+        "run", "--url", url, "--knob", "none", "--allow-placebo", "--modes", "fixed_2", "--phases", "steady:1",
+        "--warmup", 0, "--out", out, *more,
+    )  # fmt: skip
 
 
 def error_body(message: str) -> bytes:
@@ -129,13 +130,12 @@ def error_body(message: str) -> bytes:
         (Answer(stream(CHUNK, done=False)), "ended|cut"),
         (Answer(stream("this is not json")), "JSON"),
         (Answer(b"<html>hello</html>", kind="text/html"), "text/html"),
-        (Answer(stream(CHUNK, FINISH)), "usage|token"),
         (Answer(stream({**CHUNK, "choices": []}, USAGE)), "choice"),
         (Answer(stream(FINISH, {**USAGE, "usage": {"prompt_tokens": 3, "completion_tokens": 0}})), "token"),
         (Answer(stream(CHUNK, {"error": {"message": "context is full"}}, done=False)), "context is full"),
     ],
     ids=[
-        "401", "404", "429", "500", "503", "cut", "no-end", "not-json", "html", "no-usage", "no-choices", "no-tokens",
+        "401", "404", "429", "500", "503", "cut", "no-end", "not-json", "html", "no-choices", "no-tokens",
         "error-in-stream",
     ],
 )  # fmt: skip
@@ -162,7 +162,8 @@ def test_what_may_pass_is_tried_three_times_and_the_time_is_kept(stand_in, tmp_p
 def test_load_is_seen_even_beside_a_server_that_answers_at_once(stand_in, tmp_path):
     url = stand_in(Answer(stream(CHUNK, FINISH, USAGE))).url
     done = halospec(
-        "run", "--url", url, "--modes", "fixed_0,fixed_2,fixed_4", "--phases", "steady:2,load:2,recovery:2",
+        "run", "--url", url, "--knob", "none", "--allow-placebo", "--modes", "fixed_0,fixed_2,fixed_4",
+        "--phases", "steady:2,load:2,recovery:2",
         "--warmup", 1, "--load", "--load-percent", 50, "--out", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode == 0
@@ -241,8 +242,9 @@ def test_a_disk_that_fills_up_ends_the_run_with_a_sentence_and_keeps_whole_recor
     url, out = stand_in(Answer(stream(CHUNK, FINISH, USAGE))).url, tmp_path / "run"
     # A limit on file size stands in for the full disk: the write fails half-way through a record in the same manner.
     arguments = command(
-        "run", "--url", url, "--modes", "fixed_2", "--phases", "steady:500", "--warmup", 0, "--out", out
-    )
+        "run", "--url", url, "--knob", "none", "--allow-placebo", "--modes", "fixed_2", "--phases", "steady:500",
+        "--warmup", 0, "--out", out,
+    )  # fmt: skip
     limited = ["sh", "-c", 'ulimit -f 40; exec "$@"', "sh", *arguments]
     done = subprocess.run(limited, capture_output=True, text=True, timeout=120, check=False, env=clean_environment())
     assert done.returncode == 1

@@ -5,13 +5,8 @@ A real llama-server, built from PyPI by ``servers/build_llama_server.py``; the f
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +14,10 @@ import pytest
 
 from halospec.server_process import bundled_server
 from halospec_server.model_files.embedded import embedded_file
+from peer_servers import PATIENCE_S, llama_server_program, peer_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.peer]
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
 TOKENS = 32
 TIE = 0.1
 """Log probabilities closer than this may change places: the two servers do not add in the same order."""
@@ -36,23 +30,13 @@ QUESTIONS = (
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    build = [sys.executable, str(ROOT / "servers" / "build_llama_server.py")]
-    program = subprocess.run(build, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program, "-m", str(embedded_file("F32")), "--host", "127.0.0.1", "--port", str(port), "-c", "1024"]
+    command = [llama_server_program(), "-m", str(embedded_file("F32")), "--host", "127.0.0.1", "-c", "1024"]
     log = tmp_path_factory.mktemp("native") / "llama-server.log"
     with (
-        log.open("wb") as output,
-        subprocess.Popen([*command, "-np", "1", "-t", "2", "-tb", "2"], stdout=output, stderr=output) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S) as client,
+        peer_server([*command, "-np", "1", "-t", "2", "-tb", "2"], log=log) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client,
     ):
-        try:
-            _wait_until_healthy(client, process, log)
-            yield client
-        finally:
-            process.terminate()
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -112,16 +96,3 @@ def gap_where_they_part(reply: dict[str, Any], wanted: str) -> float:
             first, second = (alternative["logprob"] for alternative in entry["top_logprobs"])
             return float(first - second)
     raise AssertionError("the reply is a beginning of the other text")
-
-
-def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline_s:
-        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-        try:
-            if client.get("/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"llama-server did not come up in {PATIENCE_S:g} s")

@@ -11,6 +11,7 @@ import pytest
 
 from command_line import halospec
 from halospec.records.manifest import Status, read_manifest
+from halospec.records.probe import Verdict
 from halospec.records.schema import Phase
 from halospec.records.store import RunFiles, read_records
 
@@ -60,6 +61,8 @@ def test_the_directory_holds_what_was_promised(run_with_load):
     manifest = read_manifest(files.manifest)
     assert manifest is not None
     assert manifest.status is Status.COMPLETE
+    assert (manifest.server.kind, manifest.knob, manifest.placebo) == ("bundled", "draft_length", False)
+    assert manifest.probe.best.verdict is Verdict.OBEYED
     assert manifest.server.loaded is not None
     assert len(manifest.server.loaded["target"]["sha256"]) == 64
     assert len(pd.read_parquet(files.parquet)) == len(read_records(files.directory).records) == 4 * 9
@@ -120,7 +123,8 @@ def test_the_environment_switches_load_and_debug_logging_on(tiny_server, tmp_pat
     assert done.returncode == 0
     phases = [record.phase for record in read_records(tmp_path / "run").records]
     assert phases == [Phase.STEADY, Phase.LOAD]
-    assert done.stderr.count("halospec.debug") == 2
+    probe = read_manifest(RunFiles(tmp_path / "run").manifest).probe
+    assert done.stderr.count("halospec.debug") == probe.canaries + 2
 
 
 def test_a_plan_in_seconds_with_sampling_and_own_prompts(tiny_server, tmp_path):

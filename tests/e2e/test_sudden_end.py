@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_line import halospec, halospec_running
+from command_line import command, halospec, halospec_running
 from halospec.demo import REFERENCE_DIRECTORY
 from halospec.records.manifest import Status, read_manifest
 from halospec.records.store import RunFiles, read_records
@@ -64,6 +65,26 @@ def test_sigkill_under_load_leaves_every_finished_record_and_no_burner(tiny_serv
     assert manifest is not None
     assert manifest.status is Status.RUNNING
     assert halospec("summarize", out).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_a_polite_kill_reaches_what_a_script_started_in_the_background():
+    """A shell without job control has its background jobs ignore Ctrl-C from birth."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE_S)
+        probe = command("probe", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with subprocess.Popen(
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *probe], stderr=subprocess.PIPE, text=True
+        ) as process:
+            accepted, _ = listening.accept()
+            process.send_signal(signal.SIGTERM)
+            try:
+                _, told = process.communicate(timeout=5)
+            finally:
+                process.kill()
+                accepted.close()
+    assert process.returncode == 130
+    assert told == "halospec: Interrupted before anything was measured.\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

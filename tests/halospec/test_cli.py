@@ -41,7 +41,7 @@ def test_it_tells_its_version(invoke):
 
 
 def test_every_command_explains_itself(invoke):
-    for name in ("run", "demo", "summarize", "plot", "export"):
+    for name in ("probe", "run", "aliases", "demo", "summarize", "plot", "export"):
         assert invoke(name, "--help").exit_code == 0
 
 
@@ -81,6 +81,30 @@ def test_export_writes_the_classic_columns(invoke, finished_run):
         (("run", "--url", "http://127.0.0.1:9", "--load", "--phases", "steady:2"), 2, "load phase"),
         (("run", "--url", "http://127.0.0.1:9", "--load-seconds", "3"), 2, "need --load"),
         (("run", "--url", "http://127.0.0.1:9", "--out", "x" * 400), 1, "name too long"),
+        (("run", "--url", "http://127.0.0.1:9", "--out", f"{__file__}/run"), 1, "Nothing can be written below"),
+        (("run", "--url", "http://127.0.0.1:9", "--knob", "banana"), 2, "banana"),
+        (("run", "--url", "http://127.0.0.1:9", "--knob", "restart"), 2, "--server-command"),
+        (("run", "--url", "http://127.0.0.1:9", "--draft-args", "--n {k}"), 2, "--server-command"),
+        (("run", "--url", "http://127.0.0.1:9", "--server", "lemonad"), 2, "there are auto, bundled"),
+        (("run", "--url", "http://127.0.0.1:9", "--ca-bundle", "/nowhere.pem"), 1, "No server answers"),
+        (("run", "--url", "https://127.0.0.1:9", "--ca-bundle", "/nowhere.pem"), 1, "/nowhere.pem"),
+        (("run", "--server-command", "llama-server -m t -md d"), 2, "{draft_args}"),
+        (("run", "--server-command", "llama-server -m t {draft_args}"), 2, "draft model"),
+        (("probe", "--server-command", "llama-server -m 't -md d {draft_args}"), 2, "quotation mark"),
+        (("probe", "--knob", "reload", "--draft-args", "--spec-type ngram-mod"), 2, "hold no {k}"),
+        (("run", "--server-command", "/nowhere/llama-server -md d --port {port} {draft_args}"), 1, "/nowhere"),
+        (
+            ("probe", "--server-command", "llama-server -md d {draft_args}", "--api-key", "schlüssel"),
+            1,
+            "No request can",
+        ),
+        (("probe", "http://127.0.0.1:9"), 1, "No server answers"),
+        (("probe", "not a url"), 1, "http://"),
+        (("probe", "http://127.0.0.1:9", "--knob", "field:messages"), 2, "messages"),
+        (("aliases", "create", "http://127.0.0.1:9", "--model", "m"), 1, "No server answers"),
+        (("aliases", "create", "http://127.0.0.1:9", "--model", "m", "--lengths", "3-1"), 2, "backwards"),
+        (("aliases", "create", "http://127.0.0.1:9", "--model", "m", "--lengths", "many"), 2, "many"),
+        (("aliases", "remove", "http://127.0.0.1:9", "--model", "m"), 1, "No server answers"),
         (("summarize", "x" * 400), 1, "name too long"),
     ],
 )

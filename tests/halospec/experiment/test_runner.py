@@ -18,8 +18,10 @@ from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import Pauses, Plan, Trial
 from halospec.experiment.recording import Place
 from halospec.experiment.runner import Runner, Sampling, ServerGone
+from halospec.knobs.types import KnobError, Switch
 from halospec.records.schema import Phase, RequestRecord
 from halospec.workloads.prompts import Prompt
+from stand_in_knobs import StandInKnob, restarting
 
 pytestmark = pytest.mark.anyio
 
@@ -92,12 +94,16 @@ class Ledger:
     sent: list[tuple[Place, int]] = field(default_factory=list)
     records: list[RequestRecord] = field(default_factory=list)
     loads: list[LoadReport] = field(default_factory=list)
+    switches: list[tuple[Place, Switch]] = field(default_factory=list)
 
     def request_sent(self, place, draft_length):
         self.sent.append((place, draft_length))
 
     def request_ended(self, record):
         self.records.append(record)
+
+    def server_switched(self, place, switch):
+        self.switches.append((place, switch))
 
     def trial_ended(self, load):
         self.loads.append(load)
@@ -106,15 +112,18 @@ class Ledger:
 class Bench:
     """A runner with its surroundings."""
 
-    def __init__(self, *, fails=lambda _: None, broken=False, max_failures=20, sampling=None) -> None:
+    def __init__(
+        self, *, fails=lambda _: None, broken=False, max_failures=20, sampling=None, knob=None, placebo=False
+    ) -> None:
         self.clock = start_clock()
         self.server = StandInServer(self.clock, fails)
         self.ledger = Ledger()
         self.injectors: list[StandInInjector] = []
         self.broken = broken
         self.runner = Runner(
-            self.server, self._injector, self.ledger, self.clock, sampling=sampling or Sampling(max_tokens=8), seed=10,
-            retries=RetryPolicy(), max_failures=max_failures,
+            self.server, knob or StandInKnob(), self._injector, self.ledger, self.clock,
+            sampling=sampling or Sampling(max_tokens=8), seed=10, retries=RetryPolicy(), max_failures=max_failures,
+            placebo=placebo,
         )  # fmt: skip
 
     def _injector(self) -> StandInInjector:
@@ -264,3 +273,32 @@ async def test_a_load_of_some_seconds_from_a_step_on_stops_by_itself():
     assert phases[:2] == [Phase.STEADY] * 2
     assert phases[2] is Phase.LOAD
     assert phases[-1] is Phase.RECOVERY
+
+
+async def test_a_server_that_must_be_started_anew_is_so_once_a_trial_and_the_time_is_in_no_latency():
+    knob = restarting()
+    bench = Bench(knob=knob)
+    await bench.runner.run(plan_of("fixed_2", "fixed_0", warmup=1, phases="steady:2"))
+    assert knob.switched_to == [2, 0]
+    assert [record.switch_ms for record in bench.ledger.records] == [500.0, None, None, 500.0, None, None]
+    assert [(place.mode, switch.draft_length) for place, switch in bench.ledger.switches] == [
+        ("fixed_2", 2),
+        ("fixed_0", 0),
+    ]
+    assert all(record.latency_ms < 400 for record in bench.ledger.records)
+
+
+async def test_a_server_that_does_not_start_again_ends_the_run_with_what_was_measured_kept():
+    bench = Bench(knob=StandInKnob(per_request=False, breaks_at=5))
+    with pytest.raises(KnobError, match="k = 5"):
+        await bench.runner.run(plan_of("fixed_2", "fixed_5", warmup=0, phases="steady:2"))
+    assert [record.mode for record in bench.ledger.records] == ["fixed_2"] * 2
+
+
+async def test_every_record_names_the_knob_and_a_placebo_is_marked_on_each():
+    bench = Bench(placebo=True)
+    await bench.runner.run(plan_of("fixed_1", warmup=1, phases="steady:1"))
+    assert [(record.knob, record.placebo) for record in bench.ledger.records] == [("draft_length", True)] * 2
+    honest = Bench()
+    await honest.runner.run(plan_of("fixed_1", warmup=0, phases="steady:1"))
+    assert not honest.ledger.records[0].placebo

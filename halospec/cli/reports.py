@@ -1,0 +1,86 @@
+"""What can be made of records: ``halospec summarize``, ``plot`` and ``export``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halospec.analysis.summary import summarize
+from halospec.analysis.tables import several_runs_note, summary_tables
+from halospec.charts import CHARTS, draw_charts
+from halospec.cli.application import app
+from halospec.cli.consoles import output_console
+from halospec.cli.outcome import tell_skipped
+from halospec.cli.sentences import one_sentence, usage
+from halospec.execution import temperature_of, title_of
+from halospec.records.classic_csv import looks_like_classic_csv, read_classic_csv, write_classic_csv
+from halospec.records.manifest import read_manifest
+from halospec.records.store import RunFiles, StoreError, read_records
+
+
+@app.command("summarize")
+def summarize_path(
+    path: Annotated[Path, typer.Argument(help="A run's directory, or a CSV of the original tool.")],
+) -> None:
+    """Print a run's tables."""
+    with one_sentence():
+        if looks_like_classic_csv(path):
+            _summarize_csv(path)
+            return
+        manifest = read_manifest(RunFiles(path if path.is_dir() else path.parent).manifest)
+        journal = read_records(path)
+        summary = summarize(journal.records, temperature=temperature_of(manifest), torn=journal.torn)
+    for part in summary_tables(summary, title=title_of(manifest)):
+        output_console().print(part)
+
+
+@app.command()
+def plot(
+    directory: Annotated[Path, typer.Argument(help="A run's directory.")],
+    chart: Annotated[list[str] | None, typer.Option(help=f"Only this one (repeatable): {', '.join(CHARTS)}.")] = None,
+) -> None:
+    """Draw a run's charts, PNG and SVG, into its charts folder."""
+    with one_sentence(), usage():
+        files = RunFiles(directory)
+        records = read_records(directory).records
+        drawn = draw_charts(records, title_of(read_manifest(files.manifest)), files.charts, chart or None)
+    for drawing in drawn.paths:
+        typer.echo(str(drawing))
+    tell_skipped(drawn)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="A run's directory.")],
+    form: Annotated[str, typer.Option("--format", help="classic-csv: the original tool's columns.")] = "classic-csv",
+    out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
+) -> None:
+    """Write a run's records in another format."""
+    with one_sentence():
+        if form != "classic-csv":
+            raise typer.BadParameter(f"{form!r} is not a format; there is classic-csv")
+        records = read_records(directory).records
+        if out is None:
+            write_classic_csv(records, sys.stdout)
+            return
+        try:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                write_classic_csv(records, file)
+        except OSError as error:
+            raise StoreError(f"Cannot write {out}: {error.strerror or error}.") from error
+
+
+def _summarize_csv(path: Path) -> None:
+    runs = read_classic_csv(path)
+    console = output_console()
+    note = several_runs_note(runs)
+    if note is not None:
+        console.print(note, markup=False)
+        console.print()
+    for number, rows in enumerate(runs, start=1):
+        title = f"{path.name}, run {number} of {len(runs)}" if len(runs) > 1 else path.name
+        for part in summary_tables(summarize(rows.rows), title=title):
+            console.print(part)

@@ -1,0 +1,93 @@
+"""Whether a plan can be run through a knob: not every way of setting k can set it for each request, or at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from halospec.controllers.modes import Mode, mode_named
+from halospec.experiment.plan import Plan
+from halospec.knobs.types import Knob, KnobKind
+from halospec.records.probe import KnobReport
+
+_LENGTHS_OF_NO_PLAN = (0, 1, 8)
+
+
+class PlanRefused(Exception):
+    """A plan that this knob cannot carry out; the message says why, and what to do."""
+
+
+def require_feasible(plan: Plan, knob: Knob, report: KnobReport | None = None) -> None:
+    """Make sure that every mode of a plan can have its draft lengths through this knob.
+
+    Parameters
+    ----------
+    report
+        What a probe found of the knob: a draft length with which no canary came back is one that no mode can have.
+
+    Raises
+    ------
+    PlanRefused
+        If one cannot.
+    """
+    for mode in _modes(plan):
+        problem = _problem(mode, knob, report)
+        if problem is not None:
+            raise PlanRefused(problem)
+
+
+def feasible_part(plan: Plan, knob: Knob, report: KnobReport | None = None) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan without the modes that this knob cannot carry out, and why each was left out.
+
+    Takes what `require_feasible` takes.
+
+    Raises
+    ------
+    PlanRefused
+        If no mode is left.
+    """
+    problems = {mode.name: problem for mode in _modes(plan) if (problem := _problem(mode, knob, report)) is not None}
+    kept = tuple(trial for trial in plan.trials if trial.mode not in problems)
+    if not kept:
+        raise PlanRefused(next(iter(problems.values())))
+    return replace(plan, trials=kept), tuple(problems.values())
+
+
+def lengths_of(plan: Plan) -> frozenset[int]:
+    """Return every draft length that a plan may ask for."""
+    return frozenset().union(*(mode.lengths for mode in _modes(plan)))
+
+
+def telling_lengths(plan: Plan) -> tuple[int, ...]:
+    """Return the draft lengths at which to probe for a plan: its own, and 0, which tells the most."""
+    drafting = sorted(lengths_of(plan) - {0})
+    if not drafting:
+        return _LENGTHS_OF_NO_PLAN
+    return tuple(sorted({0, drafting[0], drafting[-1]}))
+
+
+def _modes(plan: Plan) -> list[Mode]:
+    return [mode_named(name) for name in dict.fromkeys(trial.mode for trial in plan.trials)]
+
+
+def _problem(mode: Mode, knob: Knob, report: KnobReport | None) -> str | None:
+    if knob.lengths is not None and (missing := sorted(mode.lengths - knob.lengths)):
+        wanted = ", ".join(map(str, missing))
+        advice = "; make them with `halospec aliases create`" if knob.kind is KnobKind.MODEL_ALIAS else ""
+        return f"Mode {mode.name} needs k = {wanted}, which the knob {knob.name} does not have{advice}."
+    if len(mode.lengths) > 1 and not knob.per_request and knob.kind is not KnobKind.NONE:
+        return (
+            f"Mode {mode.name} chooses k anew for each request, and the knob {knob.name} changes k only by loading or"
+            " starting the server anew; give it a knob that works per request (one model alias per k:"
+            " `halospec aliases create`), or leave the mode out."
+        )
+    if unanswered := sorted(mode.lengths & _unanswered(report)):
+        return (
+            f"Mode {mode.name} needs k = {', '.join(map(str, unanswered))}, and every request that the probe sent with"
+            f" that through the knob {knob.name} failed; leave the mode out, or name another knob (none sends no k)."
+        )
+    return None
+
+
+def _unanswered(report: KnobReport | None) -> frozenset[int]:
+    found = () if report is None else report.by_length
+    return frozenset(at.draft_length for at in found if at.canaries and at.failures == at.canaries)

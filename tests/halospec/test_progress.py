@@ -1,0 +1,73 @@
+"""What a person reads while a server is probed and measured."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from halospec.experiment.knob_choice import KnobChoice
+from halospec.experiment.phases import parse_phases
+from halospec.experiment.plan import Plan, blocked_plan
+from halospec.progress import ProbeProgress, RunProgress
+from halospec.records.probe import Basis, KnobReport, Verdict
+from halospec.records.schema import Phase
+from halospec.workloads.prompts import Prompt
+from stand_in_knobs import StandInKnob
+
+STEERING = "\x1b]0;mine\x07\x9b31m\u202e"
+
+
+def a_console(*, terminal: bool = False) -> tuple[Console, io.StringIO]:
+    seen = io.StringIO()
+    return Console(file=seen, force_terminal=terminal, width=200), seen
+
+
+def a_plan() -> Plan:
+    return blocked_plan(("fixed_0",), parse_phases("steady:1"), [Prompt("a", "A?")], blocks=1, warmup=0, seed=1)
+
+
+def a_choice(name: str, verdict: Verdict) -> KnobChoice:
+    report = KnobReport(
+        knob=name,
+        kind="model_alias",
+        per_request=True,
+        verdict=verdict,
+        basis=Basis.COUNTS,
+        reason="k changes nothing.",
+    )
+    return KnobChoice(StandInKnob(name=name), report)
+
+
+def test_a_models_name_in_a_knobs_steers_no_terminal():
+    console, seen = a_console(terminal=True)
+    with RunProgress(console) as progress:
+        progress.canary_sent(f"alias:{STEERING}-k{{k}} k = 1")
+        progress.canary_ended(f"no model {STEERING}")
+        progress.run_planned(a_plan(), a_choice(f"alias:{STEERING}", Verdict.CANNOT_TELL))
+    assert "mine" in seen.getvalue()
+    assert "\x1b]" not in seen.getvalue()
+    assert not set(seen.getvalue()) & {"\x07", "\x9b", "\u202e"}
+
+
+def test_the_same_failure_of_canaries_is_told_once():
+    console, seen = a_console()
+    with ProbeProgress(console) as progress:
+        for reason in ("no such field", "no such field", "", "too slow", "no such field"):
+            progress.canary_ended(reason)
+    assert seen.getvalue().count("no such field") == 1
+    assert seen.getvalue().count("too slow") == 1
+
+
+def test_what_the_probe_found_is_one_sentence():
+    console, seen = a_console()
+    with RunProgress(console) as progress:
+        progress.run_planned(a_plan(), a_choice("draft_length", Verdict.CANNOT_TELL))
+    assert seen.getvalue() == "Draft length through draft_length: cannot tell: k changes nothing.\n"
+
+
+def test_a_warm_up_that_failed_is_not_taken_for_a_step(make_record):
+    console, seen = a_console()
+    with RunProgress(console) as progress:
+        progress.request_ended(make_record(phase=Phase.WARMUP, success=False, error="gone", completion_tokens=None))
+    assert seen.getvalue() == "fixed_2 warm-up 1 failed: gone\n"
