@@ -10,7 +10,7 @@ from itertools import pairwise
 _SHARE_OF_MEAN_GAP = 0.25
 _TOGETHER_NS = 500_000
 _AT_ONCE_SHARE = 0.02
-_FEWEST_EVENTS = 3
+FEWEST_EVENTS = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def bursts_of(event_ns: Sequence[int]) -> Bursts | None:
     Events less than a quarter of the mean gap apart belong together, and so do those less than 0.5 ms apart (but never
     more than half the mean gap: a fast server's tokens are close to each other without being bursts).
     """
-    if len(event_ns) < _FEWEST_EVENTS:
+    if len(event_ns) < FEWEST_EVENTS:
         return None
     gaps = [later - earlier for earlier, later in pairwise(event_ns)]
     mean = statistics.fmean(gaps)

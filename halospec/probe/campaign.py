@@ -10,7 +10,7 @@ from halospec.endpoints.server_kind import SpeculationFacts
 from halospec.knobs.types import Knob, KnobError, KnobKind
 from halospec.probe.canaries import Canary, lengths_for
 from halospec.probe.count_verdict import judge_counts
-from halospec.probe.evidence import with_silent_zeros
+from halospec.probe.evidence import read_together
 from halospec.probe.fields_together import FieldsTogether
 from halospec.probe.order import order_of_blocks
 from halospec.probe.paired_tests import paired_tests
@@ -125,7 +125,7 @@ class Campaign:
 
     def _undecided(self, group: Sequence[_Tried]) -> list[_Tried]:
         """Return the knobs that nobody counts for, and those whose counts scatter."""
-        everything = with_silent_zeros([canary for tried in group for canary in tried.canaries])
+        everything = read_together([canary for tried in group for canary in tried.canaries])
         undecided = []
         for tried in group:
             own = [canary for canary in everything if canary.cell.knob == tried.knob.name]
@@ -136,7 +136,7 @@ class Campaign:
 
     def _settles_each(self, together: KnobEvidence) -> bool:
         """Tell whether what came of several fields in one request holds for each of them."""
-        canaries = with_silent_zeros(together.canaries)
+        canaries = read_together(together.canaries)
         tests = paired_tests({together.knob.name: canaries}, self._settings.seed)[together.knob.name]
         found = judge(KnobEvidence(together.knob, tuple(canaries)), tests, self._speculation, self._settings.seed)
         if refused_lengths(canaries) or found.verdict is Verdict.OBEYED:

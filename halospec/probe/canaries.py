@@ -55,6 +55,8 @@ class Canary:
         Whether the server answered that it will not have such a request (a status of 4xx that is about the request).
     metered
         By how much the server's own running totals grew meanwhile, where its replies count nothing.
+    others_counted
+        Whether those totals were left out, since requests of somebody else's are in them.
     """
 
     cell: Cell
@@ -65,6 +67,7 @@ class Canary:
     error: str = ""
     refused: bool = False
     metered: DraftCounts | None = None
+    others_counted: bool = False
 
     @property
     def counts(self) -> DraftCounts | None:

@@ -19,6 +19,11 @@ from halospec.records.probe import Basis, Verdict
 NOISE_WITHIN = 0.25
 """Where counts scatter, the difference between two k must be shown to be smaller than this share of the rate."""
 
+LEAST_TOKENS = 8
+"""Mean length of the replies below which nothing drafted means nothing: hardly a round took place."""
+
+_WELL_BELOW = 0.5
+
 
 def judge_counts(canaries: Sequence[Canary], speculation: SpeculationFacts, seed: int) -> Judgement | None:
     """Judge one knob's canaries by what was drafted; None where too few were counted for any judgement."""
@@ -32,6 +37,12 @@ def judge_counts(canaries: Sequence[Canary], speculation: SpeculationFacts, seed
 def _nothing_drafted(rates: DraftingRates, speculation: SpeculationFacts) -> Judgement | None:
     if any(rates.at(k) for k in rates.lengths):
         return None
+    tokens = rates.tokens_a_reply(rates.longest)
+    if tokens < LEAST_TOKENS and speculation.configured is not False:
+        return _cannot_tell(
+            f"nothing was drafted, but replies end after {tokens:.1f} tokens on average, too few to draft in; try a"
+            " model that goes on for longer"
+        )
     reason = f"nothing was drafted, though up to k = {rates.longest} was asked for"
     if speculation.configured is False:
         reason += ": no draft is configured on the server" + (f" ({speculation.says})" if speculation.says else "")
@@ -70,14 +81,43 @@ def _not_as_asked(rates: DraftingRates) -> Judgement | None:
     broken = next((k for k in rates.lengths if rates.exceeds(k)), None)
     if broken is None:
         return None
-    if any(rates.rises(shorter, longer) for shorter in rates.lengths for longer in rates.lengths if longer > shorter):
+    few = len(rates.differences(rates.shortest, rates.longest)) < FEWEST_PAIRS
+    if _changes(rates, few=few):
+        if _only_zero_is_broken(rates):
+            return _cannot_tell(
+                f"a longer k drafts more, but k = 0 does not switch drafting off ({rates}){rates.caveat};"
+                f" compare draft lengths from {rates.lengths[1]} on",
+                more_may_tell=few,
+            )
         return _cannot_tell(
-            f"counts change with k, but not as asked: k = {broken} still drafted {rates.at(broken):.2f} tokens"
-            f" {rates.unit} ({rates}){rates.caveat}"
+            f"counts change with k, but more is drafted than k = {broken} allows ({rates}){rates.caveat}",
+            more_may_tell=few,
         )
     return _cannot_tell(
-        f"more is drafted than k = {broken} allows, and counts vary without following k ({rates}){rates.caveat}",
+        f"more is drafted than k = {broken} allows, and counts vary without following k ({rates}){rates.caveat};"
+        f" {_more(rates)}",
         more_may_tell=True,
+    )
+
+
+def _changes(rates: DraftingRates, *, few: bool) -> bool:
+    """Tell whether some k clearly drafts more than a shorter one."""
+    if not few:
+        # Counts that scatter without k rise in all of three blocks once in eight times: only the ends have more blocks.
+        return rates.rises(rates.shortest, rates.longest)
+    return any(
+        rates.rises(shorter, longer) for shorter in rates.lengths for longer in rates.lengths if longer > shorter
+    )
+
+
+def _only_zero_is_broken(rates: DraftingRates) -> bool:
+    zero, *others = rates.lengths
+    return (
+        zero == 0
+        and len(others) > 1
+        and not any(rates.exceeds(k) for k in others)
+        and rates.rises(others[0], rates.longest)
+        and rates.goes_beyond(others[0])
     )
 
 
@@ -95,16 +135,25 @@ def _follows(rates: DraftingRates) -> Judgement | None:
     if not rates.rises(shortest, longest) or not rates.goes_beyond(shortest):
         return None
     most = rates.most_in_a_round(longest)
-    cap = f"; never more than {most} in one round at k = {longest}" if most is not None and most < longest else ""
+    cap = ""
+    if most is not None and most < longest:
+        cap = f"; never more than {most} in one round at k = {longest}"
+    elif most is None and rates.per_round and rates.at(longest) <= _WELL_BELOW * longest:
+        cap = f", well below {longest}: drafts end early or are missing, or the server caps them"
     return Judgement(Verdict.OBEYED, Basis.COUNTS, f"what is drafted follows k: {rates}{cap}{rates.caveat}")
 
 
 def _unclear(rates: DraftingRates) -> Judgement:
     return _cannot_tell(
         f"k = {rates.longest} did not draft clearly more than k = {rates.shortest} allows, in nearly every block"
-        f" ({rates}){rates.caveat}",
+        f" ({rates}){rates.caveat}; {_more(rates)}",
         more_may_tell=True,
     )
+
+
+def _more(rates: DraftingRates) -> str:
+    blocks = len(rates.differences(rates.shortest, rates.longest))
+    return f"more canaries may tell (--blocks {2 * max(FEWEST_PAIRS, blocks)})"
 
 
 _JUDGES: tuple[Callable[[DraftingRates], Judgement | None], ...] = (

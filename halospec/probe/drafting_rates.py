@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,10 @@ class DraftingRates:
     def at(self, k: int) -> float:
         """Return the rate at a draft length."""
         return self._rate(self.by_length[k])
+
+    def tokens_a_reply(self, k: int) -> float:
+        """Return how long the replies at a draft length are, on average."""
+        return statistics.fmean(counts.tokens for counts in self.by_length[k])
 
     def most_in_a_round(self, k: int) -> int | None:
         """Return the longest draft; None where single rounds are not known."""

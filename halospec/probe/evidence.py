@@ -13,6 +13,9 @@ from halospec.probe.canaries import Canary, DraftCounts
 from halospec.records.probe import LengthEvidence, PositionEvidence
 from halospec.records.schema import Round
 
+_BEYOND_THE_END = 16
+"""Accepted tokens of the last round that a reply's limit may cut off."""
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -54,6 +57,23 @@ def counted(canary: Canary) -> Counted | None:
         most_in_a_round=max((one.k for one in reply.round_log), default=None),
         source=counts.source,
     )
+
+
+def read_together(canaries: Sequence[Canary]) -> list[Canary]:
+    """Return the canaries of a probe with what only all of them together tell of their counts."""
+    return with_silent_zeros(without_others_counts(canaries))
+
+
+def without_others_counts(canaries: Sequence[Canary]) -> list[Canary]:
+    """Return the canaries without the server's totals where these grew by more than a reply can hold.
+
+    Somebody else used the server then, and may have all along: other replies have room for a stranger's drafts.
+    """
+    if not any(_holds_too_much(canary) for canary in canaries):
+        return list(canaries)
+    return [
+        replace(canary, metered=None, others_counted=True) if _is_metered(canary) else canary for canary in canaries
+    ]
 
 
 def with_silent_zeros(canaries: Sequence[Canary]) -> list[Canary]:
@@ -153,6 +173,18 @@ def _with_silent_zero(canary: Canary, sources: set[CountSource]) -> Canary:
     else:
         return canary
     return replace(canary, metered=DraftCounts(0, 0, None, source))
+
+
+def _is_metered(canary: Canary) -> bool:
+    return canary.metered is not None and canary.metered.source is CountSource.METRICS
+
+
+def _holds_too_much(canary: Canary) -> bool:
+    """Tell whether more was accepted, and in more rounds, than the reply has tokens."""
+    reply, metered = canary.completion, canary.metered
+    if reply is None or metered is None or not _is_metered(canary):
+        return False
+    return (metered.accepted or 0) + (metered.rounds or 0) > reply.completion_tokens + _BEYOND_THE_END
 
 
 def _total(numbers: Iterable[int | None]) -> int | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from halospec.endpoints.types import CountSource
 from halospec.probe.canaries import Canary
 from halospec.probe.evidence import decode_ms_per_token, request_ms_per_token, tokens_per_burst
 from halospec.probe.sign_flips import FEWEST_PAIRS, Shift, holm, shift_of
@@ -14,6 +15,8 @@ from halospec.records.probe import PairedTest
 DECODE_TIME = "decode time per token"
 REQUEST_TIME = "request time per token"
 BURSTS = "tokens per burst"
+_UNCOUNTED = {DECODE_TIME: "decode time per event", REQUEST_TIME: "request time per event"}
+"""What is measured where a server's streams hold no count of tokens."""
 
 Measure = Callable[[Canary], float | None]
 
@@ -69,6 +72,8 @@ def _tests_of(knob: str, canaries: Sequence[Canary], seed: int) -> list[_Tested]
         times = {DECODE_TIME: decode}
     else:
         times = {REQUEST_TIME: log_ratios(canaries, shorter, longer, request_ms_per_token)}
+    if any(canary.completion and canary.completion.tokens_from is CountSource.EVENTS for canary in canaries):
+        times = {_UNCOUNTED[quantity]: ratios for quantity, ratios in times.items()}
     times[BURSTS] = log_ratios(canaries, shorter, longer, tokens_per_burst)
     return [
         _Tested(knob, quantity, shorter, longer, len(ratios), shift_of(ratios, seed))

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from halospec.endpoints.types import Completion, CountSource
-from halospec.probe.bursts import arrives_at_once, bursts_of
+from halospec.probe.bursts import FEWEST_EVENTS, arrives_at_once, bursts_of
 from halospec.probe.canaries import Canary
 from halospec.probe.evidence import decode_ms_per_token
 from halospec.probe.sender import Asked
@@ -24,9 +24,17 @@ def streaming(streamed: Asked, unstreamed: Asked) -> Traits:
     if not reply.event_ns:
         return Traits(streams=False, notes=("Replies do not come as streams, so only whole requests can be timed.",))
     notes = []
-    if arrives_at_once(reply.event_ns, streamed.sent_ns):
+    if len(reply.event_ns) < FEWEST_EVENTS:
+        notes.append("The reply ended after a token or two, so how tokens arrive cannot be seen.")
+    elif arrives_at_once(reply.event_ns, streamed.sent_ns):
         notes.append("The stream arrives all at once: something between server and client holds it back.")
     tokens = _tokens(reply, whole)
+    if reply.tokens_from is not CountSource.EVENTS and len(reply.event_ns) > reply.completion_tokens + 1:
+        notes.append(
+            f"It counts {reply.completion_tokens} tokens in a reply that came in {len(reply.event_ns)} events with"
+            " text: either the count is too low or an event is less than a token, and times per token are off by as"
+            " much."
+        )
     if reply.tokens_from is CountSource.EVENTS:
         notes.append(_uncounted(len(reply.event_ns), tokens))
     if whole is None:

@@ -10,7 +10,7 @@ from halospec.endpoints.preflight import ServerFacts
 from halospec.endpoints.server_kind import SpeculationFacts
 from halospec.knobs.types import Knob
 from halospec.probe.canaries import Canary
-from halospec.probe.evidence import length_evidence, with_silent_zeros
+from halospec.probe.evidence import length_evidence, read_together
 from halospec.probe.fields_together import FieldsTogether
 from halospec.probe.paired_tests import paired_tests
 from halospec.probe.reply_traits import arrivals, clocks, losslessness
@@ -23,8 +23,8 @@ Found = Mapping[str, KnobEvidence]
 
 
 def counted_throughout(found: Found) -> Found:
-    """Return the evidence with silence read as zero where the server turned out to count."""
-    everything = with_silent_zeros(_canaries(found))
+    """Return the evidence with silence read as zero where the server counts, and without what others had drafted."""
+    everything = read_together(_canaries(found))
     by_knob = {
         tried.knob.name: tuple(canary for canary in everything if canary.cell.knob == tried.knob.name)
         for tried in found.values()
@@ -62,7 +62,10 @@ def advice_on(reports: Sequence[KnobReport], otherwise: str) -> str:
     """Say which knob to use; ``otherwise`` where none is known to work."""
     best = _best(reports)
     if best is None:
-        return otherwise
+        unsettled = [report.knob for report in reports if report.verdict is Verdict.CANNOT_TELL]
+        if not unsettled:
+            return otherwise
+        return f"It cannot be told yet whether {', '.join(unsettled)} works; the reason is given above. {otherwise}"
     if best.per_request:
         return f"Use --knob {best.knob}; k can change with every request."
     return f"Use --knob {best.knob}; k changes only by loading or starting the server anew."

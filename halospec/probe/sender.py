@@ -172,7 +172,7 @@ class Sender:
         try:
             await self._plain_reply()
         except ProbeError as error:
-            raise ProbeError(f"The server stopped answering, so the probe was given up: {reason}") from error
+            raise ProbeError(f"The server no longer completes requests, so the probe was given up: {reason}") from error
 
     async def _read_meter(self, change: RequestChange) -> SpecCounters | None:
         return await read_spec_counters(self._api, change.model or self._server.model) if self._metered else None

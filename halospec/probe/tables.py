@@ -21,6 +21,13 @@ POSITIONS_SHOWN = 8
 _Groups = Sequence[tuple[KnobReport, ...]]
 _WORDS = {Verdict.OBEYED: "obeyed", Verdict.IGNORED: "ignored", Verdict.CANNOT_TELL: "cannot tell"}
 
+_ACCOUNTS = {
+    "timings": "the timings in its replies",
+    "speculation": "the rounds or statistics in its replies",
+    "usage": "the usage details in its replies",
+    "metrics": "the totals in its /metrics",
+}
+
 
 def probe_tables(report: ProbeReport) -> list[RenderableType]:
     """Return what to print of a report, in order. Texts from servers are never taken for markup."""
@@ -76,6 +83,10 @@ def _knob_table(groups: _Groups) -> Iterator[RenderableType]:
     yield Text("Does k have an effect?", style="bold")
     yield table
     yield Text("TPOT: median over canaries of (end - first token) / (tokens - 1); burst: came together.", style="dim")
+    accounts = dict.fromkeys(group[0].counts_from for group in groups if group[0].counts_from is not None)
+    if accounts:
+        told = " and ".join(_ACCOUNTS.get(name, name) for name in accounts)
+        yield _sentence(f"Drafts are counted by {told}.", style="dim")
 
 
 def _length_cells(evidence: LengthEvidence | None) -> list[str]:

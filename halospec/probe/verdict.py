@@ -47,13 +47,22 @@ def judge(evidence: KnobEvidence, tests: Sequence[PairedTest], speculation: Spec
     if len(answered) < 2:
         return _without_replies(evidence.canaries, refused)
     found = judge_counts(evidence.canaries, speculation, seed) or judge_time(tests)
-    remarks = [f"k = {k} is refused" for k in sorted(refused)] + _failures(evidence.canaries)
+    remarks = [f"k = {k} is refused ({_part(refused[k])})" for k in sorted(refused)]
+    remarks += _strangers(evidence.canaries) + _failures(evidence.canaries)
     return replace(found, reason="; ".join([found.reason, *remarks]))
 
 
 def refused_lengths(canaries: Sequence[Canary]) -> Mapping[int, str]:
     """Return the draft lengths that the server will not have, and what it said."""
     return {canary.cell.draft_length: canary.error for canary in canaries if canary.refused}
+
+
+def _strangers(canaries: Sequence[Canary]) -> list[str]:
+    if not any(canary.others_counted for canary in canaries):
+        return []
+    return [
+        "the server's own totals grew by more than these replies hold, so somebody else uses it and they do not count"
+    ]
 
 
 def _failures(canaries: Sequence[Canary]) -> list[str]:

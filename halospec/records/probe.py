@@ -94,7 +94,8 @@ class PairedTest(_Value):
     Attributes
     ----------
     quantity
-        ``decode time per token`` or ``tokens per burst``.
+        ``decode time per token``, ``tokens per burst`` or, where replies come all at once, ``request time per token``;
+        ``per event`` where streams hold no count of tokens.
     ratio, low, high
         Geometric mean of the pairs' ratios, the longer k over the shorter, and its 95 % interval.
     p_value
@@ -160,8 +161,8 @@ class Traits(_Value):
     events_per_reply, tokens_per_reply, tokens_per_event
         Of the streamed reply that was compared with the count of the same reply unstreamed.
     tokens_per_burst, within_burst_ms, between_bursts_ms
-        Events less than a quarter of the mean gap apart form a burst: its mean size, and the median gap inside and
-        between bursts. Under speculation one burst is one round.
+        Events less than a quarter of the mean gap apart, or less than 0.5 ms (though at most half the mean gap), form a
+        burst: its mean size, and the median gap inside and between bursts. Under speculation one burst is one round.
     caches_prompts, obeys_cache_prompt
         Whether a prompt that was just sent is not read again, and whether ``cache_prompt: false`` prevents that.
     greedy_repeats

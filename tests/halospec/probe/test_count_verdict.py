@@ -49,6 +49,15 @@ def test_a_draft_model_that_ends_its_drafts_early_obeys_all_the_same(judged):
     assert found.reason.endswith("; never more than 4 in one round at k = 8")
 
 
+def test_where_single_rounds_are_not_known_few_drafts_a_round_are_pointed_out(judged):
+    found = judged({0: [0] * 31, 1: [1] * 18, 8: [4] * 8})
+
+    assert found.verdict is Verdict.OBEYED
+    assert found.reason.endswith(
+        "4.00 at k = 8, well below 8: drafts end early or are missing, or the server caps them"
+    )
+
+
 def test_an_n_gram_drafter_that_seldom_finds_anything_obeys(judged):
     found = judged({0: [0] * 31, 1: [0] * 15 + [1] * 8, 8: [0] * 15 + [8, 8]})
 
@@ -99,6 +108,20 @@ def test_nothing_drafted_at_any_k_is_ignored(judged):
     )
 
 
+@pytest.mark.parametrize("tokens", [1, 2, 7])
+def test_replies_that_end_at_once_leave_no_room_to_draft_in(make_canary, tokens):
+    canaries = [make_canary(k, b, counted=(0, 0), tokens=tokens) for k in (0, 1, 8) for b in BLOCKS]
+
+    found = judge_counts(canaries, SILENT, seed=1)
+    assert found is not None
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert found.reason.startswith(f"nothing was drafted, but replies end after {tokens}.0 tokens on average")
+    says = SpeculationFacts(configured=False, says="/slots: speculative is false")
+    told = judge_counts(canaries, says, seed=1)
+    assert told is not None
+    assert told.verdict is Verdict.IGNORED
+
+
 def test_nothing_drafted_by_a_server_that_says_why(judged):
     says = SpeculationFacts(configured=False, says="/slots: speculative is false")
     found = judged({k: [0] * 31 for k in (0, 1, 8)}, speculation=says)
@@ -111,15 +134,24 @@ def test_a_server_that_takes_zero_for_its_default_is_not_obedient_and_not_deaf(j
     found = judged({0: [4] * 7, 1: [1] * 16, 8: [8] * 4})
 
     assert found.verdict is Verdict.CANNOT_TELL
-    assert "counts change with k, but not as asked: k = 0 still drafted 4.00 tokens a round" in found.reason
-    assert not found.more_may_tell
+    assert found.reason == (
+        "a longer k drafts more, but k = 0 does not switch drafting off (4.00 tokens a round at k = 0, 1.00 at k = 1"
+        " and 8.00 at k = 8); compare draft lengths from 1 on"
+    )
+
+
+def test_a_few_blocks_do_not_show_that_counts_change_with_k(judged):
+    drafts = {0: [4] * 7, 1: [1] * 16, 8: [8] * 4}
+
+    assert judged(drafts, blocks=range(1, 6)).more_may_tell
+    assert not judged(drafts, blocks=range(1, 7)).more_may_tell
 
 
 def test_more_than_k_a_round_is_not_as_asked(judged):
     found = judged({0: [0] * 31, 1: [3] * 8, 8: [8] * 4})
 
     assert found.verdict is Verdict.CANNOT_TELL
-    assert "k = 1 still drafted 3.00" in found.reason
+    assert found.reason.startswith("counts change with k, but more is drafted than k = 1 allows (0.00 tokens a round")
 
 
 def test_one_round_beyond_k_is_enough_where_single_rounds_are_known(judged):
@@ -174,10 +206,22 @@ def test_drafts_that_scatter_without_k_need_more_pairs_and_are_then_ignorance(ju
     assert not any(found.verdict is Verdict.OBEYED for found in few)
     undecided = [found for found in few if found.verdict is Verdict.CANNOT_TELL]
     assert undecided
-    assert any(found.more_may_tell for found in undecided)
+    assert all(found.more_may_tell for found in undecided)
 
     many = [judged(server(seed), blocks=range(1, 21)) for seed in range(20)]
     assert sum(found.verdict is Verdict.IGNORED for found in many) >= 18
+
+
+def test_where_the_ends_have_many_blocks_what_rose_in_three_others_shows_nothing(make_canary):
+    canaries = [make_canary(0, b, counted=(60, 15)) for b in range(1, 12)]
+    canaries += [make_canary(1, b, counted=(80, 15)) for b in BLOCKS]
+    canaries += [make_canary(8, b, counted=(30 if b % 2 else 100, 15)) for b in range(1, 12)]
+
+    found = judge_counts(canaries, SILENT, seed=1)
+    assert found is not None
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "counts change with k" not in found.reason
+    assert found.reason.endswith("; more canaries may tell (--blocks 22)")
 
 
 def test_random_drafts_are_never_taken_for_obedience(judged):

@@ -5,6 +5,7 @@ from halospec.probe.evidence import (
     counted,
     decode_ms_per_token,
     length_evidence,
+    read_together,
     request_ms_per_token,
     tokens_per_burst,
     with_silent_zeros,
@@ -132,3 +133,19 @@ def test_acceptance_by_position_is_counted_over_the_rounds_that_drafted_so_far(m
         (2, 2, 1),
         (3, 2, 1),
     ]
+
+
+def test_totals_that_grow_by_more_than_a_reply_holds_are_somebody_elses_too(make_canary):
+    crowded = make_canary(block=1, metered=(90, 30, 31), tokens=32)
+    fitting = make_canary(block=2, metered=(60, 20, 11), tokens=32)
+    failed = make_canary(block=3, metered=(900, 300, 310), failed="The reply was cut.")
+
+    assert [c.counts is None for c in read_together([crowded, fitting])] == [True, True]
+    assert [c.others_counted for c in read_together([crowded, fitting])] == [True, True]
+    assert read_together([fitting, failed]) == [fitting, failed]
+
+
+def test_what_replies_count_themselves_is_not_touched_by_others(make_canary):
+    crowded, own = make_canary(metered=(90, 30, 31)), make_canary(block=2, counted=(40, 20))
+
+    assert read_together([crowded, own])[1].counts == own.counts

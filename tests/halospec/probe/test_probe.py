@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 
 import pytest
@@ -120,7 +121,8 @@ async def test_a_k_that_is_refused_is_left_out_and_named():
     report = await probed(PretendedServer(reads="draft_length", refuses=frozenset({8})))
 
     assert report.knobs[0].verdict is Verdict.OBEYED
-    assert report.knobs[0].reason.endswith("; k = 8 is refused")
+    assert '; k = 8 is refused (HTTP 400: "Extra inputs are not permitted")' in report.knobs[0].reason
+    assert report.knobs[0].reason.endswith(")")
 
 
 async def test_without_counts_in_replies_the_servers_own_totals_decide():
@@ -130,6 +132,68 @@ async def test_without_counts_in_replies_the_servers_own_totals_decide():
     [knob] = report.knobs
     assert (knob.verdict, knob.basis, knob.counts_from) == (Verdict.OBEYED, Basis.COUNTS, "metrics")
     assert report.canaries == 1 + 9
+
+
+class Shared(PretendedServer):
+    """A server whose totals hold a stranger's rounds as well, at a draft length of 3."""
+
+    def _add(self, rounds):
+        super()._add(rounds)
+        self.drafted_total += 300
+        self.accepted_total += 100
+        self.rounds_total += 100
+
+
+@pytest.mark.parametrize("reads", ["draft_length", None])
+async def test_totals_that_a_stranger_adds_to_are_left_out_and_time_decides(reads):
+    report = await probed(Shared(reads=reads, default=3, counts=False, meters=True))
+
+    [knob] = report.knobs
+    assert (knob.verdict, knob.basis) == (Verdict.OBEYED if reads else Verdict.IGNORED, Basis.TIME)
+    assert knob.counts_from is None
+    assert "somebody else uses it" in knob.reason
+
+
+class Scattering(PretendedServer):
+    """A server that drafts as much as it likes, whatever is asked for."""
+
+    chance = random.Random(14)
+
+    def _reply(self, request, k, start_ns):
+        return super()._reply(request, self.chance.randint(1, 5), start_ns)
+
+
+async def test_drafts_that_scatter_are_asked_for_again_before_anything_is_said_of_them():
+    server = Scattering()
+    report = await probed(server)
+
+    assert lengths_asked(server) == {0: 11, 1: 3, 8: 11}
+    assert report.knobs[0].verdict is not Verdict.OBEYED
+
+
+@pytest.mark.parametrize(
+    ("fields", "reads", "counts", "requests"),
+    [
+        (1, "draft_length", True, 18),
+        (1, "draft_length", False, 34),
+        (4, None, True, 18),
+        (4, None, False, 38),
+        (4, "draft_length", True, 54),
+        (4, "draft_length", False, 154),
+    ],
+)
+async def test_a_probe_takes_as_many_requests_as_its_page_says(fields, reads, counts, requests):
+    knobs = map(RequestField, (*FIELDS, "speculative_draft_length")[:fields])
+    server = PretendedServer(reads=reads, default=3, counts=counts)
+    report = await probed(server, *knobs, settings=ProbeSettings())
+
+    assert report.canaries == requests
+
+
+async def test_where_nothing_can_be_told_the_advice_says_so_first():
+    report = await probed(PretendedServer(breaks_on=frozenset({"draft_length"})))
+
+    assert report.advice.startswith("It cannot be told yet whether draft_length works; the reason is given above. vLLM")
 
 
 async def test_without_any_counts_more_canaries_of_the_shortest_and_longest_k_decide_by_time():
@@ -226,7 +290,9 @@ async def test_single_failures_are_counted_and_end_nothing():
 
 
 async def test_a_server_that_dies_ends_the_probe_with_the_reason():
-    with pytest.raises(ProbeError, match=r"stopped answering, so the probe was given up: .*connection refused"):
+    with pytest.raises(
+        ProbeError, match=r"no longer completes requests, so the probe was given up: .*connection refused"
+    ):
         await probed(PretendedServer(reads="draft_length", dies_after=5))
 
 

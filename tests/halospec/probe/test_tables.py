@@ -94,6 +94,14 @@ def test_fields_that_went_together_share_their_rows_and_their_reason(report):
     assert "draft_length, speculative.n_max, a, b (all in one request): ignored: what is drafted" in text
 
 
+def test_the_account_that_counts_drafts_is_named_once(report):
+    counted = {"counts_from": "timings"}
+    text = probe_text(report(knob(**counted), knob("alias", **counted), knob("restart", counts_from="metrics")))
+
+    assert text.count("Drafts are counted by the timings in its replies and the totals in its /metrics.") == 1
+    assert "Drafts are counted" not in probe_text(report())
+
+
 def test_a_knob_without_canaries_has_a_row_all_the_same(report):
     text = probe_text(report(knob("none", Verdict.IGNORED, basis=Basis.NOTHING, by_length=())))
 

@@ -1,5 +1,6 @@
 import pytest
 
+from halospec.endpoints.types import CountSource
 from halospec.probe.evidence import decode_ms_per_token
 from halospec.probe.paired_tests import BURSTS, DECODE_TIME, REQUEST_TIME, log_ratios, paired_tests
 from halospec.probe.time_verdict import judge_time
@@ -117,6 +118,12 @@ def test_whole_requests_are_timed_where_nothing_streams(make_canary):
     canaries = [make_canary(k, block, event_ms=[]) for k in (0, 8) for block in range(8)]
 
     assert [test.quantity for test in paired_tests({"x": canaries}, seed=1)["x"]] == [REQUEST_TIME]
+
+
+def test_events_are_not_called_tokens_where_nobody_counts_tokens(make_canary):
+    canaries = [make_canary(k, block, tokens_from=CountSource.EVENTS) for k in (0, 8) for block in range(8)]
+
+    assert [test.quantity for test in paired_tests({"x": canaries}, seed=1)["x"]] == ["decode time per event", BURSTS]
 
 
 def test_p_values_are_adjusted_for_all_tests_of_all_knobs(make_canary):

@@ -36,6 +36,22 @@ def test_a_stream_that_counts_its_tokens():
     assert found.notes == ()
 
 
+def test_a_count_below_the_number_of_events_is_called_into_question():
+    found = streaming(asked(tokens=3), asked([], tokens=3))
+
+    assert found.notes == (
+        "It counts 3 tokens in a reply that came in 32 events with text: either the count is too low or an event is"
+        " less than a token, and times per token are off by as much.",
+    )
+
+
+@pytest.mark.parametrize("event_ms", [[100.0], [100.0, 100.1]])
+def test_a_reply_of_a_token_or_two_is_no_stream_that_is_held_back(event_ms):
+    [note] = streaming(asked(event_ms), asked([])).notes
+
+    assert note == "The reply ended after a token or two, so how tokens arrive cannot be seen."
+
+
 def test_several_tokens_an_event():
     assert streaming(asked([100, 150, 200, 250], tokens=32), asked([])).tokens_per_event == 8
 
