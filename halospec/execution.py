@@ -9,7 +9,7 @@ import anyio
 from rich.console import Console
 
 from halospec.analysis.printable import printable
-from halospec.analysis.summary import Summary, summarize_journal, write_summary
+from halospec.analysis.summary import Summary, summarize_run, write_summary
 from halospec.analysis.tables import summary_tables
 from halospec.charts import DrawnCharts, draw_charts
 from halospec.config import RunSettings
@@ -83,7 +83,7 @@ def conclude(directory: Path) -> Conclusion:
     files = RunFiles(directory)
     manifest = read_manifest(files.manifest)
     journal = read_records(directory)
-    summary = summarize_journal(journal, temperature=temperature_of(manifest))
+    summary = summarize_run(journal, manifest)
     write_parquet(journal.records, files.parquet)
     write_summary(summary, files.summary)
     charts = draw_charts(journal.records, title_of(manifest), files.charts)
@@ -99,9 +99,3 @@ def show_summary(conclusion: Conclusion, console: Console) -> None:
 def title_of(manifest: Manifest | None) -> str:
     """Return a line that says what was measured."""
     return f"{manifest.server.model} on {manifest.host.cpu}" if manifest else ""
-
-
-def temperature_of(manifest: Manifest | None) -> float | None:
-    """Return the temperature a run asked for; None if it is not known."""
-    temperature = manifest.settings.get("temperature") if manifest else None
-    return float(temperature) if isinstance(temperature, int | float) else None

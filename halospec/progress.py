@@ -18,6 +18,8 @@ from halospec.knobs.types import Switch
 from halospec.records.probe import Verdict
 from halospec.records.schema import Phase, RequestRecord
 
+_MANY_REQUESTS = 20
+
 
 class _Bar:
     """One bar that shows what is going on; a context manager."""
@@ -68,10 +70,14 @@ class ProbeProgress(_Bar):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._told: set[str] = set()
+        self._announced = 0
 
     def canaries_planned(self, total: int) -> None:
-        """Show how many there will be."""
+        """Show how many there will be; off a terminal say so, whenever it comes to be many."""
         self.expect(total)
+        if not self.console.is_terminal and total >= self._announced + _MANY_REQUESTS:
+            self._announced = total
+            self.tell(f"Probing: about {total} requests; --knob NAME tries one knob alone.")
 
     def canary_sent(self, purpose: str) -> None:
         """Show what is being asked."""
@@ -81,7 +87,7 @@ class ProbeProgress(_Bar):
         """Tell a failure at once, with its reason; once, since a server that refuses a field does so each time."""
         if error and error not in self._told:
             self._told.add(error)
-            self.tell(f"A canary failed: {error}")
+            self.tell(f"A request failed: {error}")
         self.advance()
 
 

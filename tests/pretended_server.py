@@ -43,6 +43,8 @@ class PretendedServer:
         fail, or get a 429.
     breaks_on
         Fields at which its reply breaks off.
+    only_models
+        The models that it knows; it answers 400 to requests for any other, itself included.
     at_once
         Whether two requests at the same moment are answered together, and not one after the other.
     """
@@ -58,6 +60,7 @@ class PretendedServer:
     fails_at: frozenset[int] = frozenset()
     busy_at: frozenset[int] = frozenset()
     caches: bool = False
+    only_models: frozenset[str] | None = None
     at_once: bool = True
     now_ns: int = 0
     asked: list[tuple[ChatRequest, RequestChange]] = field(default_factory=list)
@@ -89,6 +92,8 @@ class PretendedServer:
 
     def _refuse(self, change: RequestChange) -> None:
         number = len(self.asked)
+        if self.only_models is not None and change.model not in self.only_models:
+            raise EndpointError('HTTP 400: "model is not loaded".', retryable=False, status=400)
         if self.dies_after is not None and number > self.dies_after:
             raise EndpointError("No server answers: connection refused.", retryable=True)
         if number in self.fails_at or self.breaks_on & change.fields.keys():

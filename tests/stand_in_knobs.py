@@ -21,6 +21,8 @@ class StandInKnob:
     switched_to: list[int] = field(default_factory=list)
 
     def request_change(self, draft_length: int) -> RequestChange:
+        if self.kind is KnobKind.MODEL_ALIAS:
+            return RequestChange(model=f"m-k{draft_length}", fields={"draft_length": draft_length})
         return RequestChange(fields={"draft_length": draft_length})
 
     async def switch_to(self, draft_length: int) -> Switch | None:
@@ -45,5 +47,5 @@ def restarting() -> StandInKnob:
 
 
 def aliases(*lengths: int) -> StandInKnob:
-    """Return a knob with one model a k."""
+    """Return a knob with one model a k; a pretended server reads the k from a field."""
     return StandInKnob(KnobKind.MODEL_ALIAS, frozenset(lengths), name="alias:m-k{k}")

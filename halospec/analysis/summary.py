@@ -21,7 +21,9 @@ from halospec.analysis.statistics import (
 from halospec.analysis.switches import Switches, switches
 from halospec.analysis.value import Value
 from halospec.records.classic_csv import ClassicRow
+from halospec.records.manifest import Manifest
 from halospec.records.placebo import is_placebo
+from halospec.records.probe import Verdict
 from halospec.records.schema import MEASURED_PHASES, CountSource, Phase, RequestRecord
 from halospec.records.store import Journal, write_whole
 
@@ -98,6 +100,14 @@ class FailureReason(Value):
     count: int
 
 
+class ProbeFinding(Value):
+    """What the probe before the run found of the knob that the run used."""
+
+    knob: str
+    verdict: Verdict
+    reason: str
+
+
 class Summary(Value):
     """All that is said of a run.
 
@@ -111,6 +121,8 @@ class Summary(Value):
         Successful requests whose tokens the server did not count, so that content events were counted instead.
     switches
         ``None`` where the server was never loaded or started anew.
+    probe
+        ``None`` where none is on record.
     """
 
     version: int = SUMMARY_VERSION
@@ -126,10 +138,15 @@ class Summary(Value):
     losslessness: Losslessness | None
     manipulation: Manipulation
     switches: Switches | None
+    probe: ProbeFinding | None = None
 
 
 def summarize(
-    requests: Iterable[RequestRecord | ClassicRow], *, temperature: float | None = None, torn: bool = False
+    requests: Iterable[RequestRecord | ClassicRow],
+    *,
+    temperature: float | None = None,
+    torn: bool = False,
+    probe: ProbeFinding | None = None,
 ) -> Summary:
     """Summarise the measured requests of one run.
 
@@ -159,17 +176,31 @@ def summarize(
         losslessness=losslessness(observations, temperature),
         manipulation=manipulation(observations),
         switches=switches(run),
+        probe=probe,
     )
 
 
-def summarize_journal(journal: Journal, *, temperature: float | None = None) -> Summary:
-    """Summarise a run's journal."""
-    return summarize(journal.records, temperature=temperature, torn=journal.torn)
+def summarize_run(journal: Journal, manifest: Manifest | None) -> Summary:
+    """Summarise a run's journal, in the light of its manifest."""
+    return summarize(
+        journal.records, temperature=_temperature(manifest), torn=journal.torn, probe=_probe_finding(manifest)
+    )
 
 
 def write_summary(summary: Summary, path: Path) -> None:
     """Write ``summary.json``."""
     write_whole(path, summary.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _temperature(manifest: Manifest | None) -> float | None:
+    temperature = manifest.settings.get("temperature") if manifest else None
+    return float(temperature) if isinstance(temperature, int | float) else None
+
+
+def _probe_finding(manifest: Manifest | None) -> ProbeFinding | None:
+    report = manifest.probe if manifest else None
+    found = next((knob for knob in report.knobs if knob.knob == manifest.knob), None) if manifest and report else None
+    return ProbeFinding(knob=found.knob, verdict=found.verdict, reason=found.reason) if found else None
 
 
 def _mode(mode: str, seen: Observations) -> ModeSummary:

@@ -17,6 +17,7 @@ from halospec.analysis.summary import FailureReason, LowestScore, ModeSummary, P
 from halospec.analysis.switches import Switches
 from halospec.records.classic_csv import ClassicRun
 from halospec.records.placebo import MEANING, STAMP, stamped
+from halospec.records.probe import Verdict as ProbeVerdict
 from halospec.records.switches import SwitchReason
 
 WIDTH = 100
@@ -40,6 +41,7 @@ def summary_tables(summary: Summary, *, title: str = "") -> list[RenderableType]
 
 def _parts(summary: Summary, title: str) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
+    parts += _probe_note(summary)
     if not summary.modes:
         return [*parts, Text("No measured requests."), *_torn_note(summary)]
     parts += [_mode_table(summary.modes), Text(), _phase_table(summary.phases), Text()]
@@ -207,6 +209,16 @@ def _manipulation_sentence(manipulation: Manipulation) -> Text:
     verdict = manipulation.verdict
     style = "bold" if verdict in tails else ""
     return Text(f"{heads[verdict]}: {manipulation.reason}.{tails.get(verdict, '')}", style=style)
+
+
+def _probe_note(summary: Summary) -> Iterator[Text]:
+    found = summary.probe
+    if found is not None and found.verdict is ProbeVerdict.CANNOT_TELL:
+        yield Text(
+            f"Before this run the probe could not tell whether k has an effect (knob {printable(found.knob)}: "
+            f"{printable(found.reason, limit=400)}). Differences between modes may not be effects of k.",
+            style="bold",
+        )
 
 
 def _losslessness_sentence(lossless: Losslessness) -> Text:

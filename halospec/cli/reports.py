@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from halospec.analysis.summary import summarize
+from halospec.analysis.summary import summarize, summarize_run
 from halospec.analysis.tables import several_runs_note, summary_tables
 from halospec.charts import CHARTS, draw_charts
 from halospec.cli.application import app
 from halospec.cli.consoles import output_console
 from halospec.cli.outcome import tell_skipped
 from halospec.cli.sentences import one_sentence, usage
-from halospec.execution import temperature_of, title_of
+from halospec.execution import title_of
 from halospec.records.classic_csv import looks_like_classic_csv, read_classic_csv, write_classic_csv
 from halospec.records.manifest import read_manifest
 from halospec.records.store import RunFiles, StoreError, read_records
@@ -32,7 +32,7 @@ def summarize_path(
             return
         manifest = read_manifest(RunFiles(path if path.is_dir() else path.parent).manifest)
         journal = read_records(path)
-        summary = summarize(journal.records, temperature=temperature_of(manifest), torn=journal.torn)
+        summary = summarize_run(journal, manifest)
     for part in summary_tables(summary, title=title_of(manifest)):
         output_console().print(part)
 

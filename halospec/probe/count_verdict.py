@@ -153,7 +153,7 @@ def _unclear(rates: DraftingRates) -> Judgement:
 
 def _more(rates: DraftingRates) -> str:
     blocks = len(rates.differences(rates.shortest, rates.longest))
-    return f"more canaries may tell (--blocks {2 * max(FEWEST_PAIRS, blocks)})"
+    return f"more canaries may tell (`halospec probe --blocks {2 * max(FEWEST_PAIRS, blocks)}`)"
 
 
 _JUDGES: tuple[Callable[[DraftingRates], Judgement | None], ...] = (

@@ -12,8 +12,10 @@ from halospec.clock import Clock
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.preflight import ServerFacts
 from halospec.endpoints.retry import Sleep
-from halospec.knobs.types import Knob
+from halospec.endpoints.types import RequestChange
+from halospec.knobs.types import Knob, KnobError, KnobKind
 from halospec.probe.campaign import Campaign
+from halospec.probe.errors import ProbeError
 from halospec.probe.observer import ProbeObserver, Unobserved
 from halospec.probe.reporting import advice_on, counted_throughout, knob_reports, probed_server, traits_of
 from halospec.probe.sender import CanaryEndpoint, Sender
@@ -57,7 +59,8 @@ async def probe(
         If the server does not complete a plain request, or stops answering.
     """
     started_ns, probed_at = clock(), datetime.now(UTC)
-    sender = Sender(endpoint, server, api, clock, settings, observer, sleep=sleep)
+    plain = await _plain_change(knobs)
+    sender = Sender(endpoint, server, api, clock, settings, observer, plain=plain, sleep=sleep)
     await sender.warm_up()
     asked = await ask_for_traits(sender, server.dialect, settings) if settings.traits else None
     campaign = Campaign(sender, server.speculation, settings, len(knobs))
@@ -74,3 +77,16 @@ async def probe(
         traits=None if asked is None else merged([asked, traits_of(reports, found)]),
         advice=advice_on(reports, server.kind.advice),
     )
+
+
+async def _plain_change(knobs: Sequence[Knob]) -> RequestChange:
+    """Return how to ask for any reply: where there are aliases, the model that they stand for need not be loaded."""
+    alias = next((knob for knob in knobs if knob.kind is KnobKind.MODEL_ALIAS and knob.lengths), None)
+    if alias is None or not alias.lengths:
+        return RequestChange()
+    shortest = min(alias.lengths)
+    try:
+        await alias.switch_to(shortest)
+    except KnobError as problem:
+        raise ProbeError(str(problem)) from problem
+    return alias.request_change(shortest)

@@ -54,6 +54,11 @@ class Asked:
 class Sender:
     """Asks one server, and tells an observer.
 
+    Parameters
+    ----------
+    plain
+        What makes a request plain: nothing, or an alias where the model itself may not be loaded.
+
     Attributes
     ----------
     sent
@@ -69,9 +74,11 @@ class Sender:
         settings: ProbeSettings,
         observer: ProbeObserver,
         *,
+        plain: RequestChange = _UNCHANGED,
         sleep: Sleep = anyio.sleep,
     ) -> None:
         self.sent = 0
+        self._plain = plain
         self._endpoint = endpoint
         self._server = server
         self._api = api
@@ -98,7 +105,7 @@ class Sender:
         """
         reply = await self._plain_reply()
         if reply.drafted is None:
-            self._metered = await read_spec_counters(self._api, self._server.model) is not None
+            self._metered = await read_spec_counters(self._api, self._plain.model or self._server.model) is not None
 
     async def settle(self, knob: Knob, draft_length: int) -> None:
         """Have a server answer that was loaded or started anew; what it answers is nobody's affair."""
@@ -133,13 +140,13 @@ class Sender:
             metered=None if before is None else await self._since(before, change),
         )
 
-    async def ask(self, purpose: str, request: ChatRequest, change: RequestChange = _UNCHANGED) -> Asked:
-        """Send any request; never raises EndpointError."""
+    async def ask(self, purpose: str, request: ChatRequest, change: RequestChange | None = None) -> Asked:
+        """Send any request, a plain one without a change; never raises EndpointError."""
         self.sent += 1
         self._observer.canary_sent(purpose)
         sent_ns = self._clock()
         try:
-            completion = await self._endpoint.complete_with(request, change)
+            completion = await self._endpoint.complete_with(request, change or self._plain)
         except EndpointError as error:
             asked = Asked(sent_ns, self._clock(), error=error.reason, refused=_is_refusal(error))
         else:
@@ -152,7 +159,7 @@ class Sender:
         request = canary_request(1, self._settings.max_tokens, self._server.dialect)
 
         async def one_try() -> Completion:
-            return await self._endpoint.complete_with(request, _UNCHANGED)
+            return await self._endpoint.complete_with(request, self._plain)
 
         self.sent += 1
         self._observer.canary_sent("any reply")

@@ -86,7 +86,7 @@ def _advice(tests: Sequence[PairedTest]) -> str:
     pairs = max(_pairs_to_settle(test) for test in tests)
     if pairs > MOST_PAIRS_TO_ADVISE:
         return "times scatter too much here for any number of canaries; try again on a quieter machine"
-    return f"about {pairs} pairs may settle it (--blocks {pairs}), and so may a quieter machine"
+    return f"about {pairs} pairs may settle it (`halospec probe --blocks {pairs}`), and so may a quieter machine"
 
 
 def _pairs_to_settle(test: PairedTest) -> int:

@@ -70,13 +70,16 @@ def test_adaptive_cannot_work_through_restarts_and_says_why(start_command, tmp_p
     assert not RunFiles(tmp_path / "run").manifest.exists()
 
 
-def test_adaptive_works_through_aliases(tiny_pair, tmp_path):
+@pytest.mark.parametrize("router_options", [(), ("--no-models-autoload",)])
+def test_adaptive_works_through_aliases(tiny_pair, tmp_path, router_options):
     target, draft = tiny_pair
     preset = tmp_path / "presets.ini"
     preset.write_text(f"[tiny]\nmodel = {target}\nmodel-draft = {draft}\nctx-size = 512\nparallel = 1\nthreads = 1\n")
     before = preset.read_bytes()
     out = tmp_path / "run"
-    with llama_server("--models-preset", preset, "--models-max", 12, log=tmp_path / "router.log") as url:
+    with llama_server(
+        "--models-preset", preset, "--models-max", 12, *router_options, log=tmp_path / "router.log"
+    ) as url:
         lengths = ",".join(map(str, range(9)))
         created = halospec("aliases", "create", url, "--model", "tiny", "--lengths", lengths, "--preset", preset)
         assert created.returncode == 0, created.stderr

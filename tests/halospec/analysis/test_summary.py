@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.analysis.summary import Summary, summarize, summarize_journal, write_summary
+from halospec.analysis.summary import Summary, summarize, summarize_run, write_summary
 from halospec.records.classic_csv import ClassicRow
 from halospec.records.schema import CountSource, Phase
 from halospec.records.store import Journal
@@ -158,8 +158,8 @@ def test_rows_of_the_original_csv_are_summarised_as_far_as_they_go():
 
 
 def test_a_torn_journal_is_remembered(make_record):
-    assert summarize_journal(Journal((make_record(),), torn=True)).torn
-    assert not summarize_journal(Journal((make_record(),), torn=False)).torn
+    assert summarize_run(Journal((make_record(),), torn=True), None).torn
+    assert not summarize_run(Journal((make_record(),), torn=False), None).torn
 
 
 def test_one_placebo_request_makes_the_run_a_placebo_even_in_the_warm_up(make_record):

@@ -3,10 +3,11 @@ import re
 import pytest
 from rich.table import Table
 
-from halospec.analysis.summary import summarize
+from halospec.analysis.summary import ProbeFinding, summarize
 from halospec.analysis.tables import WIDTH, several_runs_note, summary_tables, summary_text
 from halospec.records.classic_csv import ClassicRun
 from halospec.records.placebo import MEANING
+from halospec.records.probe import Verdict as ProbeVerdict
 from halospec.records.schema import MEASURED_PHASES, CountSource, Phase
 from halospec.records.switches import SwitchReason
 
@@ -217,3 +218,12 @@ def test_counting_events_for_want_of_tokens_is_said(make_record):
     assert f"{sentence} (all successful requests)." in said(summary_text(summarize([by_events, by_events])))
     assert f"{sentence} (1 of 2 successful requests)." in said(summary_text(summarize([by_events, counted])))
     assert "events" not in summary_text(summarize([counted, make_record()]))
+
+
+@pytest.mark.parametrize("verdict", ProbeVerdict)
+def test_what_the_probe_could_not_tell_stands_above_the_tables(make_record, verdict):
+    found = ProbeFinding(knob="draft_length", verdict=verdict, reason="times \x1b[31mscatter")
+    text = " ".join(summary_text(summarize([make_record()], probe=found)).split())
+    told = "the probe could not tell whether k has an effect (knob draft_length: times" in text
+    assert told == (verdict is ProbeVerdict.CANNOT_TELL)
+    assert "\x1b" not in text

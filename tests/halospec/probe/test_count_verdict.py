@@ -221,7 +221,7 @@ def test_where_the_ends_have_many_blocks_what_rose_in_three_others_shows_nothing
     assert found is not None
     assert found.verdict is Verdict.CANNOT_TELL
     assert "counts change with k" not in found.reason
-    assert found.reason.endswith("; more canaries may tell (--blocks 22)")
+    assert found.reason.endswith("; more canaries may tell (`halospec probe --blocks 22`)")
 
 
 def test_random_drafts_are_never_taken_for_obedience(judged):

@@ -37,6 +37,15 @@ def lengths_asked(server: PretendedServer, field: str = "draft_length") -> Count
     return Counter(change.fields[field] for _, change in server.asked if field in change.fields)
 
 
+async def test_where_only_the_aliases_are_loaded_the_model_behind_them_is_never_asked_for():
+    server = PretendedServer(reads="draft_length", only_models=frozenset({"m-k0", "m-k1", "m-k8"}))
+    report = await probed(server, aliases(0, 1, 8), settings=ProbeSettings())
+
+    assert [knob.verdict for knob in report.knobs] == [Verdict.OBEYED]
+    assert {change.model for _, change in server.asked} == {"m-k0", "m-k1", "m-k8"}
+    assert report.traits.greedy_repeats
+
+
 async def test_a_server_that_obeys_and_counts_needs_three_canaries_a_k():
     server = PretendedServer(reads="draft_length")
     report = await probed(server)

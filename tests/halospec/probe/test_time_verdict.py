@@ -70,7 +70,7 @@ def test_how_many_more_pairs_would_do_is_said():
     # Half-width ln(1.3 / 0.77) / 2 = 0.262 at 12 pairs; 0.1625 is wanted: 12 * (0.262 / 0.1625)² = 31.
     found = judged(time=(1.0, 1 / 1.3, 1.3))
 
-    assert "about 33 pairs may settle it (--blocks 33)" in found.reason
+    assert "about 33 pairs may settle it (`halospec probe --blocks 33`)" in found.reason
 
 
 def test_hopeless_scatter_is_called_that():
