@@ -77,7 +77,7 @@ class ProbeProgress(_Bar):
         self.expect(total)
         if not self.console.is_terminal and total >= self._announced + _MANY_REQUESTS:
             self._announced = total
-            self.tell(f"Probing: about {total} requests; --knob NAME tries one knob alone.")
+            self.tell(f"Probing: about {total} requests.")
 
     def canary_sent(self, purpose: str) -> None:
         """Show what is being asked."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Literal
+
+from pydantic import BaseModel, Field, JsonValue
 
 from halospec.endpoints.api import ServerApi
 from halospec.endpoints.dialect import Dialect
@@ -20,6 +22,24 @@ class _Info(BaseModel):
 
 class _OpenApi(BaseModel):
     info: _Info
+
+
+class _Schema(BaseModel):
+    properties: dict[str, JsonValue]
+    # Absent: what the server's pydantic model does not name is dropped.
+    additional_properties: Literal[False] | None = Field(default=None, alias="additionalProperties")
+
+
+class _Schemas(BaseModel):
+    chat_request: _Schema = Field(alias="CreateChatCompletionRequest")
+
+
+class _Components(BaseModel):
+    schemas: _Schemas
+
+
+class _Described(BaseModel):
+    components: _Components
 
 
 class LlamaCppPython(ServerKind):
@@ -52,8 +72,12 @@ class LlamaCppPython(ServerKind):
         return Recognition(f'/openapi.json is titled "{shown(described.info.title)}"', version=version)
 
     async def speculation(self, api: ServerApi, model: str) -> SpeculationFacts:  # noqa: ARG002
-        """Return nothing: it does not say."""
-        return SpeculationFacts()
+        """Return the fields that it knows: of its drafting it says nothing."""
+        described = await api.find("/openapi.json", _Described)
+        if described is None:
+            return SpeculationFacts()
+        fields = frozenset(described.components.schemas.chat_request.properties)
+        return SpeculationFacts(known_fields=fields)
 
 
 LLAMA_CPP_PYTHON = LlamaCppPython()

@@ -47,6 +47,9 @@ class SpeculationFacts:
         length can be kept.
     can_reload
         Whether its API can load the model again with other arguments, as Lemonade's can, which keeps aliases as well.
+    known_fields
+        All fields that its chat requests have, where it publishes a complete list and drops the others; ``None``
+        where that is not known.
     """
 
     configured: bool | None = None
@@ -54,6 +57,7 @@ class SpeculationFacts:
     draft_length: int | None = None
     is_router: bool = False
     can_reload: bool = False
+    known_fields: frozenset[str] | None = None
 
 
 class ServerKind(Protocol):

@@ -47,9 +47,24 @@ def judge(evidence: KnobEvidence, tests: Sequence[PairedTest], speculation: Spec
     if len(answered) < 2:
         return _without_replies(evidence.canaries, refused)
     found = judge_counts(evidence.canaries, speculation, seed) or judge_time(tests)
+    if found.verdict is Verdict.CANNOT_TELL and found.basis is not Basis.COUNTS:
+        found = _by_its_description(evidence.knob, speculation, found)
     remarks = [f"k = {k} is refused ({_part(refused[k])})" for k in sorted(refused)]
     remarks += _strangers(evidence.canaries) + _failures(evidence.canaries)
     return replace(found, reason="; ".join([found.reason, *remarks]))
+
+
+def _by_its_description(knob: Knob, speculation: SpeculationFacts, found: Judgement) -> Judgement:
+    """Let the server's own list of fields decide what time could not."""
+    if knob.kind is not KnobKind.REQUEST_FIELD or speculation.known_fields is None:
+        return found
+    sent = knob.request_change(1).fields.keys()
+    if sent & speculation.known_fields:
+        return found
+    listed = (
+        f"the server drops fields that its own description does not list, and {', '.join(sorted(sent))} is not there"
+    )
+    return Judgement(Verdict.IGNORED, Basis.DESCRIPTION, f"{listed}; {found.reason}")
 
 
 def refused_lengths(canaries: Sequence[Canary]) -> Mapping[int, str]:

@@ -19,11 +19,15 @@ class Verdict(StrEnum):
 
 
 class Basis(StrEnum):
-    """What a verdict rests on."""
+    """What a verdict rests on.
+
+    ``DESCRIPTION``: the server publishes which fields its requests have, and the knob's is none of them.
+    """
 
     COUNTS = "counts"
     TIME = "time"
     REFUSAL = "refusal"
+    DESCRIPTION = "description"
     NOTHING = "nothing"
 
 

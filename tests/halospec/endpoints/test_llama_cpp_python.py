@@ -45,3 +45,25 @@ async def test_it_says_nothing_of_speculation():
 
 def test_its_greedy_decoding_is_made_plain():
     assert LLAMA_CPP_PYTHON.dialect.extra_fields == {"repeat_penalty": 1.0}
+
+
+def described(**schema):
+    return {**DESCRIPTION, "components": {"schemas": {"CreateChatCompletionRequest": schema}}}
+
+
+@pytest.mark.parametrize(
+    ("description", "known"),
+    [
+        (described(properties={"model": {}, "top_k": {}}), {"model", "top_k"}),
+        (described(properties={"model": {}}, additionalProperties=False), {"model"}),
+        (described(properties={"model": {}}, additionalProperties=True), None),
+        (described(), None),
+        (DESCRIPTION, None),
+    ],
+)
+async def test_the_fields_that_it_knows_are_those_of_its_description_unless_it_takes_others(description, known):
+    site = Site({"/v1/models": MODELS, "/openapi.json": description})
+    async with site.api() as api:
+        facts = await LLAMA_CPP_PYTHON.speculation(api, "x")
+    assert facts.known_fields == known
+    assert facts.configured is None
