@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import TracebackType
-from typing import Self
 
 from halospec.clock import Clock, start_clock
 from halospec.endpoints.types import EndpointError, RequestChange
 from halospec.knobs.arguments import shown_arguments
 from halospec.knobs.draft_args import LENGTH
 from halospec.knobs.residency import Residency
+from halospec.knobs.stateless import NothingToUndo
 from halospec.knobs.types import KnobError, KnobKind, Switch, SwitchReason
 
 PREFIX = "alias:"
 _LONGEST = 99
 
 
-class ModelAlias:
+class ModelAlias(NothingToUndo):
     """Asks for another model by name for each k, so that k may change from one request to the next.
 
     Models that were loaded for it stay loaded, as they would after anybody's request.
@@ -41,7 +40,6 @@ class ModelAlias:
     """
 
     kind = KnobKind.MODEL_ALIAS
-    per_request = True
 
     def __init__(
         self,
@@ -109,14 +107,6 @@ class ModelAlias:
         reason = SwitchReason.DIED if draft_length in self._seen_loaded else SwitchReason.FIRST
         self._seen_loaded.add(draft_length)
         return Switch(draft_length, reason, started_ns, ended_ns, shown_arguments(command) or f"model {alias}")
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def _require(self, draft_length: int) -> None:
         if draft_length not in self._listed:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from types import TracebackType
-from typing import Self
 
 from pydantic import JsonValue
 
 from halospec.endpoints.types import RequestChange
-from halospec.knobs.types import KnobKind, Switch
+from halospec.knobs.stateless import SaidInTheRequest
+from halospec.knobs.types import KnobKind
 
 KNOWN_FIELDS = ("draft_length", "speculative.n_max", "speculative_draft_length")
 """Flat fields that can be named as they are; ``speculative.n_max`` is one name with a dot in it."""
@@ -40,7 +39,7 @@ _NAME = re.compile(r"[\w-]+", re.ASCII)
 _FLAT_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
-class RequestField:
+class RequestField(SaidInTheRequest):
     """Sends k with every request; whether the server reads it, a probe must show.
 
     Parameters
@@ -55,8 +54,6 @@ class RequestField:
     """
 
     kind = KnobKind.REQUEST_FIELD
-    per_request = True
-    lengths: frozenset[int] | None = None
 
     def __init__(self, spelling: str) -> None:
         self.name = spelling
@@ -73,18 +70,6 @@ class RequestField:
         for name in reversed(self._path[1:]):
             value = {name: value}
         return RequestChange(fields={self._path[0]: value})
-
-    async def switch_to(self, draft_length: int) -> Switch | None:  # noqa: ARG002  (a knob's signature)
-        """Do nothing: the request says it all."""
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def _path(spelling: str) -> tuple[str, ...]:

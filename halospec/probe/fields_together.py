@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from pydantic import JsonValue
 
 from halospec.endpoints.types import RequestChange
-from halospec.knobs.types import Knob, KnobKind, Switch
+from halospec.knobs.stateless import SaidInTheRequest
+from halospec.knobs.types import Knob, KnobKind
 
 
-class FieldsTogether:
+class FieldsTogether(SaidInTheRequest):
     """Sends k in every one of these fields; a knob itself.
 
     What has no effect together with others has none alone. The reverse does not hold: where something happens, each
@@ -20,8 +19,6 @@ class FieldsTogether:
     """
 
     kind = KnobKind.REQUEST_FIELD
-    per_request = True
-    lengths: frozenset[int] | None = None
 
     def __init__(self, fields: Sequence[Knob]) -> None:
         self.fields = tuple(fields)
@@ -33,18 +30,6 @@ class FieldsTogether:
         for field in self.fields:
             together = _merged(together, field.request_change(draft_length).fields)
         return RequestChange(fields=together)
-
-    async def switch_to(self, draft_length: int) -> Switch | None:  # noqa: ARG002  (a knob's signature)
-        """Do nothing: the request says it all."""
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def _merged(one: Mapping[str, JsonValue], other: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
