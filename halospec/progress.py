@@ -15,7 +15,7 @@ from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
-from halospec.records.probe import Verdict
+from halospec.records.probe import KnobReport, Verdict
 from halospec.records.schema import Phase, RequestRecord
 
 _MANY_REQUESTS = 20
@@ -109,10 +109,7 @@ class RunProgress(ProbeProgress):
     def run_planned(self, plan: Plan, choice: KnobChoice) -> None:
         """Say what the probe found, and start the bar anew."""
         if choice.report is not None:
-            verdict = choice.report.verdict
-            judged = f"{verdict.value.replace('_', ' ')}: {choice.report.reason.rstrip('.')}"
-            style = "" if verdict is Verdict.OBEYED else "bold"
-            self.tell(f"Draft length through {choice.knob.name}: {judged}.", style)
+            self.tell(*_finding(choice.report, choice))
         self.begin(plan.request_count)
 
     def request_sent(self, place: Place, draft_length: int) -> None:
@@ -139,3 +136,11 @@ class RunProgress(ProbeProgress):
         if not self.console.is_terminal:
             got = "" if load.achieved_percent is None else f", load got {load.achieved_percent:.0f} % of its cores"
             self.tell(f"{load.mode} (block {load.block}) done{got}")
+
+
+def _finding(report: KnobReport, choice: KnobChoice) -> tuple[str, str]:
+    """Return what the probe found of the knob that is used, and the style to say it in."""
+    if report.verdict is Verdict.IGNORED and not choice.placebo:
+        return "Plain decoding alone, on a server that drafts nothing.", ""
+    judged = f"{report.verdict.value.replace('_', ' ')}: {report.reason.rstrip('.')}"
+    return f"Draft length through {choice.knob.name}: {judged}.", "" if report.verdict is Verdict.OBEYED else "bold"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from halospec.knobs.types import Knob, KnobKind
@@ -30,8 +30,15 @@ class KnobChoice:
     placebo: bool = False
 
 
-def choose_knob(report: ProbeReport, knobs: Sequence[Knob], *, allow_placebo: bool) -> KnobChoice:
+def choose_knob(
+    report: ProbeReport, knobs: Sequence[Knob], lengths: Collection[int], *, allow_placebo: bool
+) -> KnobChoice:
     """Return the first knob that was obeyed, else the first that may have been.
+
+    Parameters
+    ----------
+    lengths
+        All that will be asked for. Plain decoding alone needs no knob that works, only a server that drafts nothing.
 
     Raises
     ------
@@ -44,6 +51,8 @@ def choose_knob(report: ProbeReport, knobs: Sequence[Knob], *, allow_placebo: bo
             if found.verdict is verdict:
                 return KnobChoice(by_name[found.knob], found)
     ignored = report.knobs[0]
+    if set(lengths) == {0} and _decodes_plainly(ignored):
+        return KnobChoice(by_name[ignored.knob], ignored)
     if not allow_placebo:
         raise PlaceboRefused(_refusal(report))
     return KnobChoice(by_name[ignored.knob], ignored, placebo=True)
@@ -52,6 +61,10 @@ def choose_knob(report: ProbeReport, knobs: Sequence[Knob], *, allow_placebo: bo
 def unprobed_knob(knobs: Sequence[Knob]) -> KnobChoice:
     """Return the likeliest knob of a server that could not be probed; nothing shows that it has any effect."""
     return KnobChoice(knobs[0], None, placebo=True)
+
+
+def _decodes_plainly(found: KnobReport) -> bool:
+    return any(evidence.draft_length == 0 and evidence.drafted == 0 for evidence in found.by_length)
 
 
 def _refusal(report: ProbeReport) -> str:

@@ -111,7 +111,7 @@ async def _probe(
             raise
         observer.told(str(problem))
         return None, unprobed_knob(target.knobs)
-    return report, choose_knob(report, target.knobs, allow_placebo=settings.allow_placebo)
+    return report, choose_knob(report, target.knobs, lengths_of(plan), allow_placebo=settings.allow_placebo)
 
 
 async def _measure(

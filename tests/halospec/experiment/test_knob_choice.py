@@ -8,7 +8,7 @@ import pytest
 
 from halospec.experiment.knob_choice import PlaceboRefused, choose_knob, unprobed_knob
 from halospec.knobs.types import KnobKind
-from halospec.records.probe import Basis, KnobReport, ProbedServer, ProbeReport, Verdict
+from halospec.records.probe import Basis, KnobReport, LengthEvidence, ProbedServer, ProbeReport, Verdict
 from stand_in_knobs import StandInKnob
 
 OBEYED, IGNORED, CANNOT_TELL = Verdict.OBEYED, Verdict.IGNORED, Verdict.CANNOT_TELL
@@ -34,7 +34,7 @@ def report(kind: str = "request_field", **verdicts: Verdict) -> ProbeReport:
 
 def choose(allow_placebo: bool = False, **verdicts: Verdict):
     knobs = [StandInKnob(name=name) for name in verdicts]
-    return choose_knob(report(**verdicts), knobs, allow_placebo=allow_placebo)
+    return choose_knob(report(**verdicts), knobs, {0, 4}, allow_placebo=allow_placebo)
 
 
 def test_the_first_knob_that_was_obeyed_is_used():
@@ -58,7 +58,9 @@ def test_where_all_are_ignored_there_is_no_run_but_what_to_do():
 
 def test_where_no_draft_length_is_to_be_sent_the_server_is_not_blamed():
     with pytest.raises(PlaceboRefused, match=r"With --knob none no draft length is sent, .*--allow-placebo") as refused:
-        choose_knob(report("none", none=IGNORED), [StandInKnob(KnobKind.NONE, name="none")], allow_placebo=False)
+        choose_knob(
+            report("none", none=IGNORED), [StandInKnob(KnobKind.NONE, name="none")], {0, 4}, allow_placebo=False
+        )
     assert "ignores" not in str(refused.value)
 
 
@@ -74,3 +76,20 @@ def test_allowing_a_placebo_does_not_make_one_of_a_server_that_obeys():
 def test_a_server_that_could_not_be_probed_is_a_placebo_until_shown_otherwise():
     choice = unprobed_knob([StandInKnob(name="a"), StandInKnob(name="b")])
     assert (choice.knob.name, choice.report, choice.placebo) == ("a", None, True)
+
+
+def plain(drafted: int | None) -> ProbeReport:
+    found = report(a=IGNORED)
+    at_zero = LengthEvidence(draft_length=0, canaries=3, failures=0, drafted=drafted)
+    return found.model_copy(update={"knobs": (found.knobs[0].model_copy(update={"by_length": (at_zero,)}),)})
+
+
+def test_plain_decoding_alone_needs_only_a_server_that_drafts_nothing():
+    choice = choose_knob(plain(drafted=0), [StandInKnob(name="a")], {0}, allow_placebo=False)
+    assert (choice.knob.name, choice.placebo) == ("a", False)
+
+
+@pytest.mark.parametrize(("drafted", "lengths"), [(0, {0, 4}), (7, {0}), (None, {0})])
+def test_a_server_that_drafts_at_zero_or_may_do_so_decodes_nothing_plainly(drafted, lengths):
+    with pytest.raises(PlaceboRefused):
+        choose_knob(plain(drafted), [StandInKnob(name="a")], lengths, allow_placebo=False)
