@@ -66,7 +66,9 @@ def telling_lengths(plan: Plan) -> tuple[int, ...]:
 
 
 def _modes(plan: Plan) -> list[Mode]:
-    return [mode_named(name) for name in dict.fromkeys(trial.mode for trial in plan.trials)]
+    """Return a plan's modes, fixed ones first, by k: what is told of them should not come in a trial's random order."""
+    modes = [mode_named(name) for name in dict.fromkeys(trial.mode for trial in plan.trials)]
+    return sorted(modes, key=lambda mode: (len(mode.lengths), min(mode.lengths)))
 
 
 def _problem(mode: Mode, knob: Knob, report: KnobReport | None) -> str | None:

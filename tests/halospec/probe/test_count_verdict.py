@@ -108,7 +108,7 @@ def test_nothing_drafted_at_any_k_is_ignored(judged):
     )
 
 
-@pytest.mark.parametrize("tokens", [1, 2, 7])
+@pytest.mark.parametrize("tokens", [1, 2])
 def test_replies_that_end_at_once_leave_no_room_to_draft_in(make_canary, tokens):
     canaries = [make_canary(k, b, counted=(0, 0), tokens=tokens) for k in (0, 1, 8) for b in BLOCKS]
 
@@ -120,6 +120,13 @@ def test_replies_that_end_at_once_leave_no_room_to_draft_in(make_canary, tokens)
     told = judge_counts(canaries, says, seed=1)
     assert told is not None
     assert told.verdict is Verdict.IGNORED
+
+
+def test_three_tokens_are_room_enough_to_draft_one(make_canary):
+    canaries = [make_canary(k, b, counted=(0, 0), tokens=3) for k in (0, 1, 8) for b in BLOCKS]
+    found = judge_counts(canaries, SILENT, seed=1)
+    assert found is not None
+    assert found.verdict is Verdict.IGNORED
 
 
 def test_nothing_drafted_by_a_server_that_says_why(judged):
