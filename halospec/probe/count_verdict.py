@@ -20,8 +20,8 @@ NOISE_WITHIN = 0.25
 """Where counts scatter, the difference between two k must be shown to be smaller than this share of the rate."""
 
 LEAST_TOKENS = 3
-"""Mean length of the replies below which nothing drafted means nothing. The first token comes from the prompt's own pass;
-with two more to come, a drafter that has anything to propose proposes at least one."""
+"""Mean length of the replies below which nothing drafted means nothing. The first token comes from the prompt's own
+pass; with two more to come, a drafter that has anything to propose proposes at least one."""
 
 _WELL_BELOW = 0.5
 
