@@ -27,7 +27,7 @@ def probe_server(settings: TargetSettings, asked: ProbeSettings, console: Consol
     PreflightError, KnobError
         If there is no server that could be probed.
     ProbeError
-        If it stopped answering.
+        If it does not complete requests, or no longer does.
     """
     directory = Path(tempfile.mkdtemp(prefix="halospec-"))
     log = directory / "server.log"
@@ -48,5 +48,5 @@ def probe_server(settings: TargetSettings, asked: ProbeSettings, console: Consol
 
 
 async def _probe(settings: TargetSettings, asked: ProbeSettings, log: Path, observer: ProbeObserver) -> ProbeReport:
-    async with open_target(settings, start_clock(), log) as target:
+    async with open_target(settings, start_clock(), log, first_length=asked.lengths[-1]) as target:
         return await probe_target(target, asked, observer)

@@ -22,9 +22,6 @@ from halospec.probe.probe import probe
 from halospec.probe.settings import ProbeSettings
 from halospec.records.probe import ProbeReport, Untried
 
-FIRST_LENGTH = 1
-"""k of the first start of a server: what it says of its speculation should be what it says when it drafts."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -61,13 +58,17 @@ class Target:
 
 
 @asynccontextmanager
-async def open_target(settings: TargetSettings, clock: Clock, server_log: Path) -> AsyncIterator[Target]:
+async def open_target(
+    settings: TargetSettings, clock: Clock, server_log: Path, *, first_length: int
+) -> AsyncIterator[Target]:
     """Find the server, or start it where a command for it is given; on leaving, everything is as it was.
 
     Parameters
     ----------
     server_log
         Where the output of a server that is started goes.
+    first_length
+        k of its first start: at a k that will be asked for, and that drafts, it says of its speculation what holds.
 
     Raises
     ------
@@ -80,7 +81,7 @@ async def open_target(settings: TargetSettings, clock: Clock, server_log: Path) 
         restart = None
         if settings.server_command is not None:
             restart = await stack.enter_async_context(_restart(settings, settings.server_command, clock, server_log))
-            await restart.switch_to(FIRST_LENGTH)
+            await restart.switch_to(first_length)
         server = await check_server(
             restart.url if restart else settings.url,
             model=settings.model,

@@ -27,6 +27,7 @@ from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place, switch_record_of
 from halospec.experiment.runner import Observer, Runner, Sampling
 from halospec.experiment.server_account import account_of
+from halospec.experiment.token_counts import require_countable_tokens
 from halospec.knobs.arguments import shown_arguments, split_arguments
 from halospec.knobs.restart import Restart
 from halospec.knobs.types import Knob, KnobError, KnobKind, Switch
@@ -75,9 +76,13 @@ async def run_session(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettin
     _refuse_unfit_directory(files)
     clock = start_clock()
     started_at = datetime.now(UTC)
-    async with open_target(_knob_settled(settings), clock, files.server_log) as target:
+    longest = telling_lengths(plan)[-1]
+    async with open_target(_knob_settled(settings), clock, files.server_log, first_length=longest) as target:
         report, choice = await _probe(settings, plan, target, observer)
         plan = _feasible(plan, choice, settings, observer)
+        async with target.endpoint(choice.knob) as endpoint:
+            await _settle(endpoint, choice.knob, plan)
+            await require_countable_tokens(endpoint, plan.prompts[0].text, min(lengths_of(plan)))
         account = await account_of(target.server.kind.name, target.api, settings.connection.api_key)
         manifest = _manifest(settings, plan, target, account, report, choice, started_at)
         write_manifest(manifest, files.manifest)
@@ -129,7 +134,6 @@ async def _measure(
         RecordJournal(files.switches) as switches,
     ):
         async with target.endpoint(choice.knob) as endpoint:
-            await _settle(endpoint, choice.knob, plan)
             runner = Runner(
                 endpoint,
                 choice.knob,
