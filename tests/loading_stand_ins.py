@@ -7,6 +7,7 @@ They decode nothing and take no time.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from halospec.endpoints.connection import ConnectionSettings, open_client
 Post = tuple[str, dict[str, Any]]
 
 
-class StandInServer:
+class StandInServer(ABC):
     """Notes what it was told to do, and answers."""
 
     base_url: str
@@ -28,8 +29,9 @@ class StandInServer:
     def __init__(self) -> None:
         self.posts: list[Post] = []
 
+    @abstractmethod
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        raise NotImplementedError
+        """Return a status and what is said with it."""
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else {}

@@ -32,3 +32,10 @@ class Dialect:
     stream_options: bool = True
     extra_fields: Mapping[str, JsonValue] = field(default_factory=dict)
     zero_drafts_left_out: bool = False
+
+
+LLAMA_CPP = Dialect(ignore_eos=True, cache_prompt=True, timings_per_token=True, zero_drafts_left_out=True)
+"""llama-server's, and that of whoever passes requests on to it."""
+
+FIELDS_TO_TRY = ("draft_length", "speculative.n_max", "$.speculative.n_max", "speculative_draft_length")
+"""Request fields in which servers are sent a k, as halospec.knobs spells them: on most of them nothing comes of any."""

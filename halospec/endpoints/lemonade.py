@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from halospec.endpoints.api import ServerApi
-from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.dialect import FIELDS_TO_TRY, LLAMA_CPP
 from halospec.endpoints.failures import shown
 from halospec.endpoints.launch_arguments import speculation_of
 from halospec.endpoints.server_kind import Recognition, ServerKind, SpeculationFacts
@@ -55,8 +55,8 @@ class Lemonade(ServerKind):
     name = "lemonade"
     title = "Lemonade"
     default_urls = ("http://127.0.0.1:13305", "http://127.0.0.1:8000")
-    dialect = Dialect(ignore_eos=True, cache_prompt=True, timings_per_token=True, zero_drafts_left_out=True)
-    request_fields = ("draft_length", "speculative.n_max", "$.speculative.n_max", "speculative_draft_length")
+    dialect = LLAMA_CPP
+    request_fields = FIELDS_TO_TRY
     advice = (
         "Lemonade takes a draft length only when it loads a model, and ignores one that comes with a request."
         " Register the model with a draft (POST /v1/models/register with checkpoints main and draft), then either keep"

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, JsonValue
 
 from halospec.endpoints.api import ServerApi
-from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.dialect import FIELDS_TO_TRY, Dialect
 from halospec.endpoints.failures import shown
 from halospec.endpoints.server_kind import Recognition, ServerKind, SpeculationFacts
 from halospec.endpoints.wire import ListedModel
@@ -54,7 +54,7 @@ class LlamaCppPython(ServerKind):
     default_urls = ("http://127.0.0.1:8000",)
     # Its default of 1.1 would make greedy decoding something else than taking the likeliest token.
     dialect = Dialect(extra_fields={"repeat_penalty": 1.0})
-    request_fields = ("draft_length", "speculative.n_max", "$.speculative.n_max", "speculative_draft_length")
+    request_fields = FIELDS_TO_TRY
     advice = (
         "llama-cpp-python's server drafts only by prompt lookup, with --draft_model prompt-lookup-decoding"
         " --draft_model_num_pred_tokens K, and it ignores a draft length that comes with a request."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field, RootModel
 
 from halospec.endpoints.api import ServerApi
-from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.dialect import FIELDS_TO_TRY, LLAMA_CPP
 from halospec.endpoints.failures import shown
 from halospec.endpoints.launch_arguments import speculation_of
 from halospec.endpoints.server_kind import Recognition, ServerKind, SpeculationFacts
@@ -45,8 +45,8 @@ class LlamaServer(ServerKind):
     name = "llama_server"
     title = "llama-server"
     default_urls = ("http://127.0.0.1:8080",)
-    dialect = Dialect(ignore_eos=True, cache_prompt=True, timings_per_token=True, zero_drafts_left_out=True)
-    request_fields = ("draft_length", "speculative.n_max", "$.speculative.n_max", "speculative_draft_length")
+    dialect = LLAMA_CPP
+    request_fields = FIELDS_TO_TRY
     advice = (
         "llama-server drafts only with both -md DRAFT.gguf and --spec-type draft-simple, and it ignores a draft length"
         " that comes with a request."

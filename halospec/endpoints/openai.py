@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from halospec.endpoints.api import ServerApi
-from halospec.endpoints.dialect import Dialect
+from halospec.endpoints.dialect import FIELDS_TO_TRY, Dialect
 from halospec.endpoints.failures import shown
 from halospec.endpoints.server_kind import Recognition, ServerKind, SpeculationFacts
 from halospec.endpoints.spec_counters import read_spec_counters
@@ -54,7 +54,7 @@ class OpenAI(ServerKind):
     title = "OpenAI-compatible server"
     default_urls = ()
     dialect = Dialect()
-    request_fields = ("draft_length", "speculative.n_max", "$.speculative.n_max", "speculative_draft_length")
+    request_fields = FIELDS_TO_TRY
     advice = (
         "vLLM and SGLang take a draft length only when they start (vllm serve --speculative-config with"
         " num_speculative_tokens, sglang's --speculative-num-steps)."
