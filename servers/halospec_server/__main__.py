@@ -41,6 +41,7 @@ def serve(
     draft: options.Draft = None,
     force: options.Force = False,
     draft_length: options.DraftLength = "4",
+    pin_draft_length: options.PinDraftLength = None,
     length_policy: options.LengthPolicy = "heuristic",
     drafter: options.Drafter = None,
     p_min: options.PMin = 0.0,
@@ -93,6 +94,7 @@ def serve(
     )
     settings = ServerSettings(
         draft_length=options.read_draft_length(draft_length),
+        pinned_draft_length=pin_draft_length,
         length_policy=length_policy,
         p_min=p_min,
         api_key=api_key,

@@ -160,6 +160,15 @@ DraftLength = Annotated[
         rich_help_panel=_SPECULATION,
     ),
 ]
+PinDraftLength = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_DRAFT_LENGTH,
+        help="For null experiments: decode every request with this draft length, whatever it asks for.",
+        rich_help_panel=_SPECULATION,
+    ),
+]
 LengthPolicy = Annotated[
     str,
     typer.Option(

@@ -42,7 +42,7 @@ class Intake:
         )
         room = self._engine.target.n_ctx - len(prompt)
         limit = body.token_limit
-        length, policy = self._draft_length(body)
+        length, policy = self._obeyed_draft_length(body)
         choices = tuple(
             Generation(
                 prompt=prompt,
@@ -129,6 +129,12 @@ class Intake:
                 param="length_policy",
             )  # fmt: skip
         return wanted, None
+
+    def _obeyed_draft_length(self, body: ChatCompletionRequest) -> tuple[int | None, str | None]:
+        """Return the draft length that is asked for, or the one that all requests are decoded with."""
+        asked = self._draft_length(body)
+        pinned = self._settings.pinned_draft_length
+        return asked if pinned is None else (pinned, None)
 
     def _check_names(self, generation: Generation) -> None:
         known = (*self._engine.drafters, "none")

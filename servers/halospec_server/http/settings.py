@@ -16,6 +16,9 @@ class ServerSettings:
     ----------
     draft_length, length_policy, p_min
         For requests that give none.
+    pinned_draft_length
+        Every request is decoded with it, whatever it asks for: modes that should differ then do not, which is what a
+        null experiment needs.
     max_queue
         Requests that may wait for a slot; more are sent away.
     max_body_bytes, max_prompt_tokens
@@ -29,6 +32,7 @@ class ServerSettings:
     """
 
     draft_length: int | Literal["auto"] = 4
+    pinned_draft_length: int | None = None
     length_policy: str = "heuristic"
     p_min: float = 0.0
     api_key: str | None = None

@@ -80,6 +80,17 @@ def test_a_server_may_choose_auto_for_requests_that_say_nothing(tiny_pair: Pair)
         assert ask(client, chat(draft_length=2))["speculation"]["length_policy"] is None
 
 
+@pytest.mark.parametrize("asked", [{"draft_length": 0}, {"draft_length": 8}, {"draft_length": "auto"}, {}])
+def test_a_server_with_a_pinned_draft_length_decodes_with_it_whatever_is_asked(
+    tiny_pair: Pair, asked: dict[str, Any]
+) -> None:
+    settings = ServerSettings(pinned_draft_length=2)
+    with serving(open_engine(tiny_pair), settings) as server, server.client() as client:
+        speculation = ask(client, chat(max_tokens=20, **asked))["speculation"]
+    assert speculation["draft_length"] == 2
+    assert max(r["k"] for r in speculation["rounds"]) == 2
+
+
 def test_p_min_ends_drafts_early(tiny_pair: Pair, client: httpx.Client) -> None:
     bold, cautious = (ask(client, chat(draft_length=8, p_min=p_min, max_tokens=60)) for p_min in (0.0, 0.9))
     assert cautious["timings"]["draft_n"] < bold["timings"]["draft_n"]
