@@ -49,9 +49,10 @@ class _Line(BaseModel):
 
 
 def shipped_prompts() -> tuple[Prompt, ...]:
-    """Return the package's own set: four prompts each of code, conversation and summarisation.
+    """Return the package's own set: ten prompts each of code, conversation and summarisation.
 
-    They are short (23 to 69 tokens) and written so that SmolLM2-135M-Instruct answers each at length.
+    They are short (23 to 69 tokens of SmolLM2's), and SmolLM2-135M-Instruct answers each greedily with 64 tokens or
+    more, so that with the default limit every reply has the same length.
     """
     source = "the shipped prompts.jsonl"
     text = files("halospec.workloads").joinpath("prompts.jsonl").read_text("utf-8")

@@ -29,12 +29,17 @@ def refusal(path: Path) -> str:
     return message
 
 
-def test_the_shipped_set_has_four_prompts_of_each_domain():
+def test_the_shipped_set_has_ten_prompts_of_each_domain():
     prompts = shipped_prompts()
 
-    assert Counter(p.domain for p in prompts) == {"code": 4, "conversation": 4, "summarisation": 4}
-    assert len({p.prompt_id for p in prompts}) == 12
-    assert len({p.text for p in prompts}) == 12
+    assert Counter(p.domain for p in prompts) == {"code": 10, "conversation": 10, "summarisation": 10}
+    assert len({p.prompt_id for p in prompts}) == 30
+    assert len({p.text for p in prompts}) == 30
+
+
+def test_no_two_shipped_prompts_begin_with_the_same_ten_words_of_their_own():
+    own = [p.text.partition(": ")[2] or p.text for p in shipped_prompts()]
+    assert len({tuple(text.split()[:10]) for text in own}) == 30
 
 
 def test_the_classic_prompt_is_the_originals():
