@@ -15,10 +15,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from halospec.endpoints.types import Completion
+from halospec.inference.sign_flips import pairs_needed
 from halospec.probe.canaries import Canary, Cell
 from halospec.probe.order import order_of_blocks
 from halospec.probe.paired_tests import paired_tests
-from halospec.probe.sign_flips import pairs_needed
 from halospec.probe.time_verdict import LEVEL, judge_time
 from halospec.records.probe import PairedTest, Verdict
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from halospec.endpoints.server_kind import SpeculationFacts
+from halospec.inference.sign_flips import pairs_needed
 from halospec.knobs.types import Knob, KnobError, KnobKind
 from halospec.probe.canaries import Canary, lengths_for
 from halospec.probe.count_verdict import judge_counts
@@ -16,7 +17,6 @@ from halospec.probe.order import order_of_blocks
 from halospec.probe.paired_tests import paired_tests
 from halospec.probe.sender import Sender
 from halospec.probe.settings import ProbeSettings
-from halospec.probe.sign_flips import pairs_needed
 from halospec.probe.time_verdict import LEVEL
 from halospec.probe.verdict import KnobEvidence, judge, refused_lengths
 from halospec.records.probe import Basis, Verdict

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from halospec.endpoints.server_kind import SpeculationFacts
+from halospec.inference.sign_flips import FEWEST_PAIRS, shift_of
 from halospec.probe.canaries import Canary
 from halospec.probe.drafting_rates import DraftingRates
 from halospec.probe.judgement import Judgement
-from halospec.probe.sign_flips import FEWEST_PAIRS, shift_of
 from halospec.records.probe import Basis, Verdict
 
 NOISE_WITHIN = 0.25

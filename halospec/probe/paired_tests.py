@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halospec.endpoints.types import CountSource
+from halospec.inference.holm import holm
+from halospec.inference.sign_flips import FEWEST_PAIRS, Shift, shift_of
 from halospec.probe.canaries import Canary
 from halospec.probe.evidence import decode_ms_per_token, request_ms_per_token, tokens_per_burst
-from halospec.probe.sign_flips import FEWEST_PAIRS, Shift, holm, shift_of
 from halospec.records.probe import PairedTest
 
 DECODE_TIME = "decode time per token"

@@ -61,16 +61,6 @@ def shift_of(differences: Sequence[float], seed: int) -> Shift:
     return Shift(float(values.mean()), low, high, p_value)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for their number (Holm 1979), in the order given."""
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
 def pairs_needed(tests: int, level: float) -> int:
     """Return how many pairs let one of so many tests reach a level after Holm, with room for some that disagree.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from halospec.probe.sign_flips import EXACT_UP_TO, FEWEST_PAIRS, holm, pairs_needed, shift_of
+from halospec.inference.sign_flips import EXACT_UP_TO, FEWEST_PAIRS, pairs_needed, shift_of
 
 differences = st.lists(st.floats(-5, 5, allow_nan=False).map(lambda x: round(x, 3)), min_size=2, max_size=10)
 
@@ -82,21 +82,6 @@ def test_beyond_the_exact_range_random_patterns_come_close_to_a_t_test():
     assert shift.low == pytest.approx(float(interval.low), abs=0.05)
     assert shift.high == pytest.approx(float(interval.high), abs=0.05)
     assert shift == shift_of(values, seed=1)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_never_lowers_a_p_value_nor_changes_their_order(p_values: list[float]):
-    adjusted = holm(p_values)
-
-    assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    assert [adjusted[index] for index in order] == sorted(adjusted)
 
 
 @pytest.mark.parametrize("tests", [1, 2, 8, 20])

@@ -1,0 +1,1 @@
+"""Intervals, tests and designs as functions of arrays. Nothing here knows what a request is."""
