@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.analysis.precision import PILOT_BLOCKS
+from halospec.analysis.slo import parse_slo
 from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.detection import require_server_kind
-from halospec.experiment.phases import DEFAULT_PHASES, PhasePlan, parse_phases
-from halospec.experiment.plan import CLASSIC_MODES, Plan, blocked_plan, classic_plan
+from halospec.experiment.plan import Plan
+from halospec.experiment.plan_file import read_plan
+from halospec.experiment.precision import FEWEST_PILOT_BLOCKS
 from halospec.knobs.draft_args import DraftArgs
 from halospec.knobs.naming import require_spelling
 from halospec.knobs.server_command import ServerCommand
-from halospec.workloads.prompts import Prompt, load_prompts, shipped_prompts
-
-DEFAULT_MODES = (*(f"fixed_{k}" for k in range(9)), "adaptive")
+from halospec.plan_settings import PlanSettings
+from halospec.records.schema import Phase
 
 AUTO = "auto"
-
-Preset = Literal["classic"]
-
-
-class LoadSettings(BaseModel):
-    """The load that is put on the machine during a trial's load phase.
-
-    Attributes
-    ----------
-    enabled
-        None leaves it to the preset: on for ``classic``, otherwise off.
-    start_step, seconds
-        Override when the phase plan would start the load, and for how long.
-    workers
-        Burner processes; None means one for every core this process may use, and the original's one for ``classic``.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    enabled: bool | None = None
-    start_step: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
-    workers: int | None = Field(default=None, ge=1)
-    percent: float = Field(default=100.0, gt=0, le=100)
 
 
 class TargetSettings(BaseModel):
@@ -112,6 +89,15 @@ class TargetSettings(BaseModel):
             return None
         return DraftArgs.given(self.draft_args, self.no_draft_args)
 
+    def with_settled_knob(self) -> Self:
+        """Return the settings of someone who wants to measure rather than to learn which knobs there are.
+
+        Whoever gives a command for the server wants it started anew: the other knobs need not be tried first.
+        """
+        if self.server_command is not None and self.knob == AUTO:
+            return self.model_copy(update={"knob": "restart"})
+        return self
+
     @property
     def connection(self) -> ConnectionSettings:
         """How to reach the server."""
@@ -124,114 +110,86 @@ class TargetSettings(BaseModel):
         )
 
 
-class RunSettings(TargetSettings):
+class RunSettings(TargetSettings, PlanSettings):
     """A run as it was asked for.
 
     Attributes
     ----------
+    plan_file
+        A plan to carry out, instead of one made from the settings.
     allow_placebo
         Go on although the probe found that the server ignores k.
-    modes
-        None means `DEFAULT_MODES`, or all of the preset's; with a preset, only these of its trials run.
-    phases, blocks, prompts
-        None means the default. A preset brings its own, so they cannot be given with one.
+    nonce
+        Whether to put words before each prompt that no other request has; None: where the server cannot be told to keep
+        its prompt cache out of it.
+    reference
+        The mode that others are compared with; None: plain decoding where it runs.
+    slo
+        Service levels to score by, as `halospec.analysis.slo` reads them.
+    precision
+        Go on, block by block, until the comparisons' intervals reach no further than this share to either side.
+    precision_phases
+        The phases whose comparisons have to; all that the plan has if empty.
+    max_minutes
+        No trial begins after so many.
     """
 
     out: Path
+    plan_file: Path | None = None
     allow_placebo: bool = False
-    preset: Preset | None = None
-    modes: tuple[str, ...] | None = None
-    phases: str | None = None
-    blocks: int | None = Field(default=None, ge=1)
-    warmup: int = Field(default=5, ge=0)
-    seed: int = Field(default=1, ge=0, lt=2**31)
-    prompts: Path | None = None
-    max_tokens: int = Field(default=64, ge=1)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    ignore_eos: bool = False
     max_failures: int = Field(default=20, ge=1)
-    load: LoadSettings = LoadSettings()
-
-    @field_validator("modes")
-    @classmethod
-    def _each_mode_once(cls, modes: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if modes is None:
-            return None
-        if not modes:
-            raise ValueError("name at least one mode")
-        repeated = sorted({mode for mode in modes if modes.count(mode) > 1})
-        if repeated:
-            raise ValueError(f"{', '.join(repeated)} is named twice; use --blocks to repeat modes")
-        return modes
+    nonce: bool | None = None
+    reference: str | None = None
+    slo: tuple[str, ...] = ()
+    precision: float | None = Field(default=None, gt=0, lt=1)
+    precision_phases: tuple[Phase, ...] = ()
+    max_minutes: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
-    def _a_preset_brings_its_own(self) -> Self:
-        if self.preset is None:
+    def _a_plan_file_holds_the_whole_plan(self) -> Self:
+        if self.plan_file is None:
             return self
-        given = {
-            "--phases": self.phases,
-            "--blocks": self.blocks,
-            "--prompts": self.prompts,
-            "--load-start": self.load.start_step,
-            "--load-seconds": self.load.seconds,
-        }
-        for option, value in given.items():
-            if value is not None:
-                raise ValueError(f"--preset {self.preset} decides what {option} would; leave out one of them")
+        defaults = PlanSettings()
+        for name in PlanSettings.model_fields:
+            if getattr(self, name) != getattr(defaults, name):
+                raise ValueError(f"--plan holds what --{name.replace('_', '-')} would say; leave out one of them")
         return self
 
     @model_validator(mode="after")
-    def _load_options_need_load(self) -> Self:
-        if not self.load_wanted and self.load.model_copy(update={"enabled": None}) != LoadSettings():
-            raise ValueError("--load-start, --load-seconds, --load-workers and --load-percent need --load")
+    def _a_stopping_rule_needs_blocks(self) -> Self:
+        if self.precision is not None and self.preset is not None:
+            raise ValueError(f"--preset {self.preset} has one block, and --precision goes on block by block")
+        if self.precision is not None and self.blocks is not None and self.blocks < FEWEST_PILOT_BLOCKS:
+            raise ValueError(f"--precision needs at least {FEWEST_PILOT_BLOCKS} --blocks to judge by")
+        if self.precision is not None and self.max_minutes is None:
+            raise ValueError("--precision needs --max-minutes: some intervals never get that narrow")
+        if self.precision_phases and self.precision is None:
+            raise ValueError("--precision-phases needs --precision")
         return self
 
-    @property
-    def load_wanted(self) -> bool:
-        """Whether the injector is to run."""
-        return self.preset == "classic" if self.load.enabled is None else self.load.enabled
-
-    def cpu_load(self) -> CpuLoadSettings:
-        """Return the injector's settings.
-
-        Raises
-        ------
-        ValueError
-            If they ask for more than the machine has.
-        """
-        if self.load.workers is not None:
-            return CpuLoadSettings(workers=self.load.workers, percent=self.load.percent)
-        if self.preset == "classic":
-            return CpuLoadSettings(workers=1, percent=self.load.percent)
-        return CpuLoadSettings(percent=self.load.percent)
+    @field_validator("slo")
+    @classmethod
+    def _readable_service_levels(cls, slo: tuple[str, ...]) -> tuple[str, ...]:
+        if slo:
+            parse_slo(slo)
+        return slo
 
     def plan(self) -> Plan:
         """Return what is to run.
 
         Raises
         ------
-        PhasePlanError, UnknownMode, PromptFileError
-            If the phases, a mode or the prompt file cannot be used.
+        PhasePlanError, UnknownMode, PromptFileError, StoreError
+            If the phases, a mode, the prompt file or the plan file cannot be used.
+        ValueError
+            If the reference is not among the modes.
         """
-        if self.preset == "classic":
-            return classic_plan(load=self.load_wanted, warmup=self.warmup, modes=self.modes or CLASSIC_MODES)
-        return blocked_plan(
-            self.modes or DEFAULT_MODES,
-            self._phases(),
-            self._prompts(),
-            blocks=self.blocks or 1,
-            warmup=self.warmup,
-            seed=self.seed,
-        )
-
-    def _phases(self) -> PhasePlan:
-        phases = parse_phases(self.phases or DEFAULT_PHASES)
-        if not self.load_wanted:
-            return phases.without_load()
-        return phases.with_load(self.load.start_step, self.load.seconds)
-
-    def _prompts(self) -> tuple[Prompt, ...]:
-        return shipped_prompts() if self.prompts is None else load_prompts(self.prompts)
+        plan = super().plan() if self.plan_file is None else read_plan(self.plan_file)
+        if self.precision is not None and self.blocks is None:
+            plan = plan.with_blocks(max(plan.blocks, PILOT_BLOCKS))
+        if self.reference is not None and self.reference not in plan.modes:
+            raise ValueError(f"--reference {self.reference} is none of the modes that run ({', '.join(plan.modes)})")
+        return plan
 
 
 def debug_json_wanted() -> bool:

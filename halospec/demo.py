@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from halospec.analysis.observation import measured
+from halospec.analysis.loading import read_run
 from halospec.analysis.statistics import tpot_ms
-from halospec.config import LoadSettings, RunSettings
+from halospec.config import RunSettings
 from halospec.execution import Conclusion, execute
+from halospec.plan_settings import LoadSettings
 from halospec.records.manifest import Status
-from halospec.records.store import RunFiles, StoreError, read_records
+from halospec.records.store import RunFiles, StoreError
 from halospec.server_process import bundled_server
 
 DEMO_MODES = ("fixed_0", "fixed_2", "fixed_4", "fixed_8", "adaptive")
@@ -55,7 +56,7 @@ def run_demo(out: Path, console: Console) -> DemoResult:
     reference = out / REFERENCE_DIRECTORY
     with bundled_server(["--target", REFERENCE_TARGET, "--draft", "none"], out / "server.log") as url:
         _measure(_reference_settings(url, reference), console)
-    plain = tpot_ms(measured(read_records(reference).records))
+    plain = tpot_ms(read_run(reference).requests.measured.successes)
     return DemoResult(conclusion, plain)
 
 
@@ -70,7 +71,7 @@ def plain_draft_sentence(tpot: float | None) -> str:
 
 
 def _measure(settings: RunSettings, console: Console) -> Conclusion:
-    return execute(settings, settings.plan(), settings.cpu_load(), console)
+    return execute(settings, settings.plan(), console)
 
 
 def _settings(url: str, out: Path) -> RunSettings:

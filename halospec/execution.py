@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 from rich.console import Console
 
+from halospec.analysis.loading import read_run
 from halospec.analysis.printable import printable
 from halospec.analysis.summary import Summary, summarize_run, write_summary
 from halospec.analysis.tables import summary_tables
 from halospec.charts import DrawnCharts, draw_charts
 from halospec.config import RunSettings
-from halospec.contention.cpu import CpuLoadSettings
 from halospec.contention.protocol import ContentionError
 from halospec.experiment.plan import Plan
 from halospec.experiment.runner import ServerGone
-from halospec.experiment.session import run_session
+from halospec.experiment.session import resume_session, run_session
 from halospec.knobs.types import KnobError
 from halospec.progress import RunProgress
-from halospec.records.manifest import Manifest, Status, read_manifest
-from halospec.records.store import RunFiles, read_records, write_parquet
+from halospec.records.manifest import Manifest, Status
+from halospec.records.parquet import write_parquet
+from halospec.records.store import RunFiles, read_records
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Conclusion:
         return any(mode.successes for mode in self.summary.modes)
 
 
-def execute(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, console: Console) -> Conclusion:
+def execute(settings: RunSettings, plan: Plan, console: Console) -> Conclusion:
     """Run a session with progress on ``console`` and conclude what was measured, however it ended.
 
     A run that was interrupted or had to stop is concluded like any other; its manifest says what happened.
@@ -59,17 +61,28 @@ def execute(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, consol
         If it was interrupted before there was anything to conclude.
     """
     with RunProgress(console) as progress:
-        try:
-            anyio.run(run_session, settings, plan, cpu_load, progress)
-        except KeyboardInterrupt:
-            if not RunFiles(settings.out).records.exists():
-                raise
-            console.print("Interrupted; concluding what was measured …", markup=False, highlight=False)
-        except (ServerGone, ContentionError, KnobError) as reason:
-            if not RunFiles(settings.out).manifest.exists():
-                raise
-            console.print(printable(str(reason)), style="bold", markup=False, highlight=False)
-    return conclude(settings.out)
+        return _concluded(settings.out, console, lambda: anyio.run(run_session, settings, plan, progress))
+
+
+def resume(settings: RunSettings, console: Console) -> Conclusion:
+    """Go on with a run and conclude all of it; raises what `execute` raises."""
+    with RunProgress(console) as progress:
+        return _concluded(settings.out, console, lambda: anyio.run(resume_session, settings, progress))
+
+
+def _concluded(directory: Path, console: Console, session: Callable[[], None]) -> Conclusion:
+    files = RunFiles(directory)
+    try:
+        session()
+    except KeyboardInterrupt:
+        if not files.records.exists():
+            raise
+        console.print("Interrupted; concluding what was measured …", markup=False, highlight=False)
+    except (ServerGone, ContentionError, KnobError) as reason:
+        if not files.manifest.exists():
+            raise
+        console.print(printable(str(reason)), style="bold", markup=False, highlight=False)
+    return conclude(directory)
 
 
 def conclude(directory: Path) -> Conclusion:
@@ -81,13 +94,13 @@ def conclude(directory: Path) -> Conclusion:
         If the journal cannot be read or a file not be written.
     """
     files = RunFiles(directory)
-    manifest = read_manifest(files.manifest)
     journal = read_records(directory)
-    summary = summarize_run(journal, manifest)
     write_parquet(journal.records, files.parquet)
+    run = read_run(directory)
+    summary = summarize_run(run)
     write_summary(summary, files.summary)
-    charts = draw_charts(journal.records, title_of(manifest), files.charts)
-    return Conclusion(directory, manifest, summary, charts)
+    charts = draw_charts(run.requests, title_of(run.manifest), files.charts)
+    return Conclusion(directory, run.manifest, summary, charts)
 
 
 def show_summary(conclusion: Conclusion, console: Console) -> None:

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from halospec.analysis.printable import printable
 from halospec.contention.report import LoadReport
 from halospec.experiment.knob_choice import KnobChoice
-from halospec.experiment.plan import Plan
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
 from halospec.records.probe import KnobReport, Verdict
@@ -106,11 +105,15 @@ class RunProgress(ProbeProgress):
         """Print it."""
         self.tell(sentence)
 
-    def run_planned(self, plan: Plan, choice: KnobChoice) -> None:
+    def run_planned(self, choice: KnobChoice, requests: int | None) -> None:
         """Say what the probe found, and start the bar anew."""
         if choice.report is not None:
             self.tell(*_finding(choice.report, choice))
-        self.begin(plan.request_count)
+        self.begin(requests)
+
+    def run_extended(self, requests: int | None) -> None:
+        """Start the bar anew."""
+        self.begin(requests)
 
     def request_sent(self, place: Place, draft_length: int) -> None:
         """Show what is being asked."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import numpy as np
+import numpy.typing as npt
 
 from halospec.analysis.modes import fixed_length
-from halospec.analysis.observation import Observation, Observations, by_block, by_mode
+from halospec.analysis.requests import Requests
 from halospec.analysis.value import Value
 
 CONVERGENCE_RUN = 5
@@ -36,51 +36,45 @@ class AdaptiveTrial(Value):
     last_draft_length: int
 
 
-def adaptive_trials(observations: Observations, convergence_run: int = CONVERGENCE_RUN) -> tuple[AdaptiveTrial, ...]:
+def adaptive_trials(requests: Requests, convergence_run: int = CONVERGENCE_RUN) -> tuple[AdaptiveTrial, ...]:
     """Describe each trial of each adaptive mode, failed steps included: their k was chosen too.
 
     Trials in which a rule inside the server chose k are left out; what it chose is not known here.
     """
+    adaptive = [index for index, mode in enumerate(requests.modes) if fixed_length(mode) is None]
     return tuple(
-        _describe(mode, block, steps, convergence_run)
-        for mode, seen in by_mode(observations).items()
-        if fixed_length(mode) is None
-        for block, trial in by_block(seen).items()
-        if (steps := _known_lengths(trial))
+        _describe(mode, block, trial, convergence_run)
+        for mode, block, trial in requests.where(np.isin(requests.mode, adaptive)).by_trial()
+        if not np.isnan(trial.draft_length).any()
     )
 
 
-def draft_changes(lengths: Sequence[int]) -> int:
+def draft_changes(lengths: npt.ArrayLike) -> int:
     """Count the draft lengths that differ from the one before."""
-    return sum(before != after for before, after in pairwise(lengths))
+    return int(np.count_nonzero(np.diff(np.asarray(lengths))))
 
 
-def convergence_index(lengths: Sequence[int], run: int = CONVERGENCE_RUN) -> int | None:
+def convergence_index(lengths: npt.ArrayLike, run: int = CONVERGENCE_RUN) -> int | None:
     """Return the index that ends the first ``run`` equal draft lengths in a row; ``None`` if there is none."""
-    in_a_row = 0
-    for index, length in enumerate(lengths):
-        in_a_row = in_a_row + 1 if index and lengths[index - 1] == length else 1
-        if in_a_row == run:
-            return index
-    return None
+    values = np.asarray(lengths)
+    places = np.arange(len(values))
+    is_change = np.append(True, np.diff(values) != 0)[: len(values)]
+    in_a_row = places - np.maximum.accumulate(np.where(is_change, places, 0)) + 1
+    reached = np.flatnonzero(in_a_row == run)
+    return int(reached[0]) if reached.size else None
 
 
-def _known_lengths(trial: Sequence[Observation]) -> list[tuple[int, int]]:
-    known = [(seen.step, seen.draft_length) for seen in trial if seen.draft_length is not None]
-    return known if len(known) == len(trial) else []
-
-
-def _describe(mode: str, block: int, steps: list[tuple[int, int]], run: int) -> AdaptiveTrial:
-    lengths = [length for _, length in steps]
+def _describe(mode: str, block: int, trial: Requests, run: int) -> AdaptiveTrial:
+    lengths = trial.draft_length
     end = convergence_index(lengths, run)
     return AdaptiveTrial(
         mode=mode,
         block=block,
-        steps=len(steps),
+        steps=len(trial),
         draft_changes=draft_changes(lengths),
         convergence_run=run,
-        convergence_step=None if end is None else steps[end][0],
-        lowest_draft_length=min(lengths),
-        highest_draft_length=max(lengths),
-        last_draft_length=lengths[-1],
+        convergence_step=None if end is None else int(trial.step[end]),
+        lowest_draft_length=int(lengths.min()),
+        highest_draft_length=int(lengths.max()),
+        last_draft_length=int(lengths[-1]),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from halospec.analysis.modes import NO_SPECULATION
-from halospec.analysis.observation import Observations, by_mode, successes
+from halospec.analysis.requests import Ints, Requests
 from halospec.analysis.value import Value
 
 
@@ -32,27 +34,31 @@ class Losslessness(Value):
     modes: tuple[TextAgreement, ...]
 
 
-def losslessness(observations: Observations, temperature: float | None) -> Losslessness | None:
-    """Compare texts by their hashes; ``None`` unless the temperature is 0 and ``fixed_0`` left hashes to compare."""
+def losslessness(requests: Requests, temperature: float | None) -> Losslessness | None:
+    """Compare texts by their hashes; ``None`` unless the temperature is 0 and ``fixed_0`` left hashes to compare.
+
+    Requests whose prompt had a nonce before it are left out: no other one sent the same words.
+    """
     if temperature != 0:
         return None
-    replies = by_mode(successes(observations))
-    reference: dict[str, str] = {}
-    for seen in replies.get(NO_SPECULATION, ()):
-        if seen.prompt_id is not None and seen.text_sha256 is not None:
-            reference.setdefault(seen.prompt_id, seen.text_sha256)
-    if not reference:
+    successes = requests.successes
+    comparable = successes.where(~successes.nonce & (successes.prompt >= 0) & (successes.text >= 0))
+    plain = comparable.of_mode(NO_SPECULATION)
+    if not len(plain):
         return None
+    prompts, first = np.unique(plain.prompt, return_index=True)
+    reference = np.full(len(requests.prompts), -1)
+    reference[prompts] = plain.text[first]
     return Losslessness(
         reference_mode=NO_SPECULATION,
-        modes=tuple(_agreement(mode, seen, reference) for mode, seen in replies.items()),
+        modes=tuple(_agreement(mode, comparable.of_mode(mode), reference) for mode in successes.modes_here),
     )
 
 
-def _agreement(mode: str, replies: Observations, reference: dict[str, str]) -> TextAgreement:
-    same = [
-        seen.text_sha256 == reference[seen.prompt_id]
-        for seen in replies
-        if seen.text_sha256 is not None and seen.prompt_id in reference
-    ]
-    return TextAgreement(mode=mode, compared=len(same), agreeing=sum(same))
+def _agreement(mode: str, replies: Requests, reference: Ints) -> TextAgreement:
+    expected = reference[replies.prompt]
+    return TextAgreement(
+        mode=mode,
+        compared=int(np.count_nonzero(expected >= 0)),
+        agreeing=int(np.count_nonzero(replies.text == expected)),
+    )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from halospec.analysis.observation import Observation, Observations, successes
+import numpy as np
+
+from halospec.analysis.requests import Floats, Requests
+from halospec.analysis.statistics import ratio
 from halospec.analysis.value import Value
-from halospec.records.schema import CountSource
 
 SAME_WITHIN = 0.1
 """Drafting rates closer than this share of the larger one count as equal."""
@@ -39,28 +41,29 @@ class Manipulation(Value):
     reason: str
 
 
-def manipulation(observations: Observations) -> Manipulation:
+def manipulation(requests: Requests) -> Manipulation:
     """Judge the successful requests whose k and drafted count are known."""
-    known = tuple(
-        seen for seen in successes(observations) if seen.drafted is not None and seen.draft_length is not None
-    )
-    lengths = sorted({seen.draft_length for seen in known if seen.draft_length is not None})
-    if not lengths:
+    successes = requests.successes
+    known = successes.where(~np.isnan(successes.drafted) & ~np.isnan(successes.draft_length))
+    if not len(known):
         return _cannot_tell("the server reported no drafted counts for a known draft length")
-    lowest, highest = lengths[0], lengths[-1]
-    if highest > 0 and not any(seen.drafted for seen in known):
+    lowest, highest = int(known.draft_length.min()), int(known.draft_length.max())
+    if highest > 0 and not known.drafted.any():
         return _judged(Verdict.IGNORED, f"nothing was drafted, though up to k = {highest} was asked for")
     if lowest == highest:
         return _cannot_tell(f"only k = {lowest} was asked for; counts can follow k only if k varies")
-    low, high = (_drafting_rate(known, k) for k in (lowest, highest))
+    rounds = _rounds(known)
+    by_round = not np.isnan(rounds).any()
+    chances = rounds if by_round else known.tokens
+    low, high = (_drafting_rate(known, chances, k) for k in (lowest, highest))
     if low is None or high is None:
         return _cannot_tell("neither rounds nor tokens are known, so drafted counts cannot be compared")
-    rates = f"({low:.2f} and {high:.2f} tokens per {_unit(known)})"
+    rates = f"({low:.2f} and {high:.2f} tokens per {'round' if by_round else 'output token'})"
     equal = abs(high - low) <= SAME_WITHIN * max(low, high)
     if equal and _equality_tells(lowest, highest):
         return _judged(Verdict.IGNORED, f"as much was drafted at k = {lowest} as at k = {highest} {rates}")
-    if excess := next((seen for seen in known if _exceeds(seen)), None):
-        return _judged(Verdict.VIOLATED, _describe_excess(excess))
+    if excess := _first_excess(known, rounds):
+        return _judged(Verdict.VIOLATED, excess)
     if equal or highest < WIDE_ENOUGH * lowest:
         return _cannot_tell(f"k = {lowest} to {highest} is too narrow a range to tell whether counts follow k {rates}")
     if high < low:
@@ -76,48 +79,21 @@ def _cannot_tell(reason: str) -> Manipulation:
     return _judged(Verdict.CANNOT_TELL, reason)
 
 
-def _drafting_rate(known: Observations, k: int) -> float | None:
-    at_k = tuple(seen for seen in known if seen.draft_length == k)
-    drafted = sum(seen.drafted or 0 for seen in at_k)
-    if drafted == 0:
-        return 0.0
-    if _rounds_known(known):
-        chances = sum(_rounds(seen) or 0 for seen in at_k)
-    else:
-        chances = sum(seen.tokens or 0 for seen in at_k)
-    return drafted / chances if chances else None
+def _drafting_rate(known: Requests, chances: Floats, k: int) -> float | None:
+    at_k = known.draft_length == k
+    drafted = float(known.drafted[at_k].sum())
+    return 0.0 if drafted == 0 else ratio(drafted, float(np.nansum(chances[at_k])))
 
 
-def _rounds_known(known: Observations) -> bool:
-    return all(_rounds(seen) is not None for seen in known)
-
-
-def _unit(known: Observations) -> str:
-    return "round" if _rounds_known(known) else "output token"
-
-
-def _rounds(seen: Observation) -> int | None:
-    """Return the server's count, else what follows from its totals.
+def _rounds(known: Requests) -> Floats:
+    """Return the server's counts, else what follows from its totals, NaN where nothing does.
 
     After the first token, a round yields the tokens that it accepted and one more.
     """
-    if seen.rounds is not None:
-        return seen.rounds
-    accepted = 0 if seen.drafted == 0 else seen.accepted
-    if accepted is None or seen.tokens is None or seen.tokens_from is CountSource.EVENTS:
-        return None
-    return max(seen.tokens - 1 - accepted, 1 if seen.drafted else 0)
-
-
-def _most_rounds(seen: Observation) -> int | None:
-    """Return as many rounds as there can have been.
-
-    The totals lack what the last round accepted beyond the end of the reply, up to k tokens.
-    """
-    rounds = _rounds(seen)
-    if rounds is None or seen.rounds is not None:
-        return rounds
-    return rounds + (seen.draft_length or 0)
+    accepted = np.where(known.drafted == 0, 0, known.accepted)
+    tokens = np.where(known.by_events, np.nan, known.tokens)
+    implied = np.maximum(tokens - 1 - accepted, np.where(known.drafted > 0, 1, 0))
+    return np.where(np.isnan(known.rounds), implied, known.rounds)
 
 
 def _equality_tells(lowest: int, highest: int) -> bool:
@@ -130,16 +106,20 @@ def _equality_tells(lowest: int, highest: int) -> bool:
     return lowest * (highest + 1) <= EQUAL_TELLS_BELOW * highest * (lowest + 1)
 
 
-def _exceeds(seen: Observation) -> bool:
-    if seen.draft_length == 0:
-        return bool(seen.drafted)
-    rounds = _most_rounds(seen)
-    if rounds is None or seen.draft_length is None or seen.drafted is None:
-        return False
-    return seen.drafted > seen.draft_length * rounds
+def _first_excess(known: Requests, rounds: Floats) -> str | None:
+    """Describe the first request that drafted more than its k and its rounds allow.
 
-
-def _describe_excess(seen: Observation) -> str:
-    most = _most_rounds(seen)
-    rounds = "" if most is None else f" in {'at most ' if seen.rounds is None else ''}{most} rounds"
-    return f"a request with k = {seen.draft_length} drafted {seen.drafted} tokens{rounds}"
+    Totals lack what the last round accepted beyond the end of the reply, up to k tokens: where rounds were not counted
+    there can have been as many more.
+    """
+    is_counted = ~np.isnan(known.rounds)
+    most = np.where(is_counted, rounds, rounds + known.draft_length)
+    # Where the rounds are not known no count is too high, but at k = 0 any is.
+    allowed = np.where(known.draft_length == 0, 0, known.draft_length * most)
+    exceeding = np.flatnonzero(known.drafted > allowed)
+    if not exceeding.size:
+        return None
+    first = exceeding[0]
+    many = "" if is_counted[first] else "at most "
+    rounds_there = "" if np.isnan(most[first]) else f" in {many}{most[first]:.0f} rounds"
+    return f"a request with k = {known.draft_length[first]:.0f} drafted {known.drafted[first]:.0f} tokens{rounds_there}"

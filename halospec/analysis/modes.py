@@ -28,3 +28,16 @@ def in_order(modes: Iterable[str]) -> tuple[str, ...]:
         return (k is None, k or 0, mode)
 
     return tuple(sorted(set(modes), key=key))
+
+
+def reference_among(modes: Iterable[str], asked: str | None = None) -> str | None:
+    """Return the mode that others are compared with: the one asked for, else ``fixed_0``, else the first.
+
+    ``None`` where there is no such mode.
+    """
+    ordered = in_order(modes)
+    if asked is not None:
+        return asked if asked in ordered else None
+    if NO_SPECULATION in ordered:
+        return NO_SPECULATION
+    return ordered[0] if ordered else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
-from halospec.analysis.observation import Observations
+import numpy as np
+import numpy.typing as npt
+
+from halospec.analysis.requests import Floats, Requests
 from halospec.nearest_rank import nearest_rank
 
 P95_WEIGHT = 0.5
@@ -40,28 +42,31 @@ class Spread:
         return self.mean + P95_WEIGHT * self.p95 + SPREAD_WEIGHT * self.sd
 
 
-def spread(values: Sequence[float]) -> Spread | None:
+def spread(values: npt.ArrayLike) -> Spread | None:
     """Describe the values; ``None`` if there are none."""
-    if not values:
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if not ordered.size:
         return None
+    average = _mean(ordered)
     return Spread(
-        mean=statistics.fmean(values),
-        median=statistics.median(values),
-        p95=nearest_rank(values, 95),
-        minimum=min(values),
-        maximum=max(values),
-        sd=statistics.pstdev(values),
+        mean=average,
+        median=float(np.median(ordered)),
+        p95=nearest_rank(ordered.tolist(), 95),
+        minimum=float(ordered[0]),
+        maximum=float(ordered[-1]),
+        sd=math.sqrt(_mean((ordered - average) ** 2)),
     )
 
 
-def latency(observations: Observations) -> Spread | None:
+def latency(requests: Requests) -> Spread | None:
     """Describe the end-to-end latency in milliseconds."""
-    return spread([seen.latency_ms for seen in observations])
+    return spread(requests.latency_ms)
 
 
-def mean(values: Sequence[float]) -> float | None:
-    """Return the mean; ``None`` if there are no values."""
-    return statistics.fmean(values) if values else None
+def mean(values: Floats) -> float | None:
+    """Return the mean of the values that are known; ``None`` if none is."""
+    known = values[~np.isnan(values)]
+    return _mean(known) if known.size else None
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
@@ -69,37 +74,35 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
 
-def tokens_per_second(observations: Observations) -> float | None:
+def ratio_of_sums(numerators: Floats, denominators: Floats) -> float | None:
+    """Return Σ numerators / Σ denominators over the requests that have both; ``None`` if that divides by nothing."""
+    known = ~(np.isnan(numerators) | np.isnan(denominators))
+    return ratio(math.fsum(numerators[known].tolist()), math.fsum(denominators[known].tolist()))
+
+
+def tokens_per_second(requests: Requests) -> float | None:
     """Return Σ tokens / Σ latency over the requests whose token count is known."""
-    known = [(seen.tokens, seen.latency_ms) for seen in observations if seen.tokens is not None]
-    return ratio(sum(tokens for tokens, _ in known), sum(ms for _, ms in known) / 1000)
+    return ratio_of_sums(requests.tokens, requests.latency_ms / 1000)
 
 
-def tpot_ms(observations: Observations) -> float | None:
+def tpot_ms(requests: Requests) -> float | None:
     """Return the time per output token of a group: Σ(ended - first token) / Σ(tokens - 1).
 
     A ratio of sums, so that a long reply weighs as much as its tokens; requests without a first-token time or with
     fewer than two tokens say nothing about it.
     """
-    known = [
-        (seen.decode_ms, seen.tokens - 1)
-        for seen in observations
-        if seen.decode_ms is not None and seen.tokens is not None and seen.tokens >= 2
-    ]
-    return ratio(sum(ms for ms, _ in known), sum(tokens for _, tokens in known))
+    return ratio_of_sums(requests.decode_ms, np.where(requests.tokens >= 2, requests.tokens - 1, np.nan))
 
 
-def acceptance(observations: Observations) -> float | None:
+def acceptance(requests: Requests) -> float | None:
     """Return Σ accepted / Σ drafted; ``None`` if nothing was drafted or no counts are known."""
-    known = [
-        (seen.accepted, seen.drafted) for seen in observations if seen.accepted is not None and seen.drafted is not None
-    ]
-    return ratio(sum(accepted for accepted, _ in known), sum(drafted for _, drafted in known))
+    return ratio_of_sums(requests.accepted, requests.drafted)
 
 
-def drafted_per_round(observations: Observations) -> float | None:
+def drafted_per_round(requests: Requests) -> float | None:
     """Return Σ drafted / Σ rounds; ``None`` if no counts are known."""
-    known = [
-        (seen.drafted, seen.rounds) for seen in observations if seen.drafted is not None and seen.rounds is not None
-    ]
-    return ratio(sum(drafted for drafted, _ in known), sum(rounds for _, rounds in known))
+    return ratio_of_sums(requests.drafted, requests.rounds)
+
+
+def _mean(values: Floats) -> float:
+    return math.fsum(values.tolist()) / len(values)

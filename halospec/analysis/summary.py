@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from halospec.analysis.acceptance_by_position import AcceptanceByPosition, acceptance_by_position
 from halospec.analysis.adaptive import AdaptiveTrial, adaptive_trials
+from halospec.analysis.comparisons import Comparisons, comparisons
+from halospec.analysis.design import DesignReport, declared_design, design_of
+from halospec.analysis.dynamics import Dynamics, dynamics
+from halospec.analysis.loading import RunData
 from halospec.analysis.losslessness import Losslessness, losslessness
 from halospec.analysis.manipulation import Manipulation, manipulation
-from halospec.analysis.observation import Observations, by_mode, in_phase, measured, successes
+from halospec.analysis.modes import reference_among
+from halospec.analysis.percentiles import TimePercentiles, percentiles
+from halospec.analysis.precision import PILOT_BLOCKS
+from halospec.analysis.regret import RegretSummary, regret
+from halospec.analysis.requests import Requests
+from halospec.analysis.slo import SloSummary, parse_slo, resolve, score
 from halospec.analysis.statistics import (
     acceptance,
     drafted_per_round,
@@ -20,18 +31,24 @@ from halospec.analysis.statistics import (
 )
 from halospec.analysis.switches import Switches, switches
 from halospec.analysis.value import Value
-from halospec.records.classic_csv import ClassicRow
+from halospec.analysis.verdicts import verdicts
+from halospec.inference.types import CONFIDENCE
 from halospec.records.manifest import Manifest
-from halospec.records.placebo import is_placebo
 from halospec.records.probe import Verdict
-from halospec.records.schema import MEASURED_PHASES, CountSource, Phase, RequestRecord
-from halospec.records.store import Journal, write_whole
+from halospec.records.schema import Phase
+from halospec.records.store import write_whole
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 
 
 class ModeSummary(Value):
-    """The original's table: one mode over all its phases. Statistics cover successes."""
+    """The original's table: one mode over all its phases. Statistics cover successes.
+
+    Attributes
+    ----------
+    from_cache
+        Requests whose prompt the server answered in part from a cache; ``None`` where it never said.
+    """
 
     mode: str
     steps: int
@@ -48,6 +65,7 @@ class ModeSummary(Value):
     score: float | None
     tpot_ms: float | None
     acceptance: float | None
+    from_cache: int | None = None
 
 
 class PhaseSummary(Value):
@@ -108,17 +126,57 @@ class ProbeFinding(Value):
     reason: str
 
 
+@dataclass(frozen=True)
+class Judging:
+    """By what a run is judged.
+
+    Attributes
+    ----------
+    reference
+        The mode that others are compared with; None: plain decoding where it ran.
+    slo
+        Service levels, as the command line states them.
+    seed
+        Of what is drawn at random in computing intervals.
+    pilot_blocks
+        Blocks whose spread decided how long the run went on; None where their number was fixed.
+    """
+
+    reference: str | None = None
+    slo: tuple[str, ...] = ()
+    confidence: float = CONFIDENCE
+    seed: int = 1
+    pilot_blocks: int | None = None
+
+
+_BY_DEFAULT = Judging()
+
+
 class Summary(Value):
     """All that is said of a run.
 
     Attributes
     ----------
+    design
+        How it was made, and what that supports.
+    verdicts
+        What it shows, in sentences.
+    comparisons
+        Differences between modes with their uncertainty; ``None`` where fewer than two modes answered.
+    slo, slo_problem
+        Attainment and goodput where service levels were stated, or why they could not be judged.
+    regret, dynamics, acceptance_by_position
+        ``None`` where the run has no fixed mode, no load phase, no round log.
     torn
         Whether the journal's last line was cut short and is left out.
+    void
+        Records that are left out because their trial was begun anew.
     placebo
         Whether the run went on although the server ignores the draft length.
     counted_by_events
         Successful requests whose tokens the server did not count, so that content events were counted instead.
+    with_nonce
+        Requests with words of their own before the prompt; their texts are compared with none.
     switches
         ``None`` where the server was never loaded or started anew.
     probe
@@ -128,8 +186,10 @@ class Summary(Value):
     version: int = SUMMARY_VERSION
     requests: int
     torn: bool
+    void: int = 0
     placebo: bool
     counted_by_events: int
+    with_nonce: int = 0
     modes: tuple[ModeSummary, ...]
     phases: tuple[PhaseSummary, ...]
     adaptive: tuple[AdaptiveTrial, ...]
@@ -139,14 +199,19 @@ class Summary(Value):
     manipulation: Manipulation
     switches: Switches | None
     probe: ProbeFinding | None = None
+    design: DesignReport
+    verdicts: tuple[str, ...]
+    comparisons: Comparisons | None
+    slo: SloSummary | None
+    slo_problem: str | None = None
+    regret: RegretSummary | None
+    dynamics: Dynamics | None
+    percentiles: tuple[TimePercentiles, ...]
+    acceptance_by_position: tuple[AcceptanceByPosition, ...] | None
 
 
 def summarize(
-    requests: Iterable[RequestRecord | ClassicRow],
-    *,
-    temperature: float | None = None,
-    torn: bool = False,
-    probe: ProbeFinding | None = None,
+    run: RunData, judging: Judging = _BY_DEFAULT, *, temperature: float | None = None, runs_in_file: int = 1
 ) -> Summary:
     """Summarise the measured requests of one run.
 
@@ -154,37 +219,87 @@ def summarize(
     ----------
     temperature
         What the run asked for; texts are compared only where it is 0. ``None`` if it is not known.
+    runs_in_file
+        How many runs the file holds that this one comes from.
+
+    Raises
+    ------
+    ValueError
+        If the reference is none of the modes that answered.
     """
-    run = tuple(requests)
-    observations = measured(run)
-    modes = tuple(_mode(mode, seen) for mode, seen in by_mode(observations).items())
+    requests = run.requests.measured
+    modes = tuple(_mode(mode, of_mode) for mode, of_mode in requests.by_mode())
+    design = design_of(run.requests, declared=declared_design(run.manifest), runs_in_file=runs_in_file)
+    compared = comparisons(
+        requests,
+        reference=judging.reference,
+        confidence=judging.confidence,
+        seed=judging.seed,
+        pilot_blocks=judging.pilot_blocks,
+    )
+    slo, slo_problem = _slo(run.requests, judging)
     return Summary(
-        requests=len(observations),
-        torn=torn,
-        placebo=is_placebo(run),
-        counted_by_events=sum(seen.tokens_from is CountSource.EVENTS for seen in successes(observations)),
+        requests=len(requests),
+        torn=run.torn,
+        void=run.void,
+        placebo=requests.placebo,
+        counted_by_events=int(np.count_nonzero(requests.by_events & requests.success)),
+        with_nonce=int(np.count_nonzero(requests.nonce)),
         modes=modes,
-        phases=tuple(
-            _phase(mode, phase, seen)
-            for mode, of_mode in by_mode(observations).items()
-            for phase in MEASURED_PHASES
-            if (seen := in_phase(of_mode, phase))
-        ),
-        adaptive=adaptive_trials(observations),
-        lowest_score=_lowest_score(modes, observations),
-        failures=_failures(observations),
-        losslessness=losslessness(observations, temperature),
-        manipulation=manipulation(observations),
-        switches=switches(run),
-        probe=probe,
+        phases=tuple(_phase(mode, phase, here) for mode, phase, here in requests.by_mode_and_phase()),
+        adaptive=adaptive_trials(requests),
+        lowest_score=_lowest_score(modes, requests),
+        failures=_failures(requests),
+        losslessness=losslessness(requests, temperature),
+        manipulation=manipulation(requests),
+        switches=switches(run.switches),
+        probe=_probe_finding(run.manifest),
+        design=design,
+        verdicts=verdicts(compared, design),
+        comparisons=compared,
+        slo=slo,
+        slo_problem=slo_problem,
+        regret=regret(requests, confidence=judging.confidence, seed=judging.seed),
+        dynamics=dynamics(requests),
+        percentiles=percentiles(requests),
+        acceptance_by_position=acceptance_by_position(run.requests, run.rounds),
     )
 
 
-def summarize_run(journal: Journal, manifest: Manifest | None) -> Summary:
-    """Summarise a run's journal, in the light of its manifest."""
-    return summarize(
-        journal.records, temperature=_temperature(manifest), torn=journal.torn, probe=_probe_finding(manifest)
+def summarize_run(run: RunData, judging: Judging | None = None, *, runs_in_file: int = 1) -> Summary:
+    """Summarise a run in the light of its manifest; judged as that says unless told otherwise.
+
+    Raises
+    ------
+    ValueError
+        If it is told to compare with a mode that did not answer.
+    """
+    judged_by = judging_of(run) if judging is None else judging
+    return summarize(run, judged_by, temperature=_temperature(run.manifest), runs_in_file=runs_in_file)
+
+
+def judging_of(run: RunData) -> Judging:
+    """Return by what a run was to be judged when it was begun, as far as its manifest says and its records allow."""
+    settings = run.manifest.settings if run.manifest else {}
+    reference = settings.get("reference")
+    answered = run.requests.measured.successes.modes_here
+    return Judging(
+        reference=reference if reference in answered else None,
+        slo=tuple(settings.get("slo") or ()),
+        seed=run.manifest.seed if run.manifest else 1,
+        pilot_blocks=(settings.get("blocks") or PILOT_BLOCKS) if settings.get("precision") else None,
     )
+
+
+def _slo(requests: Requests, judging: Judging) -> tuple[SloSummary | None, str | None]:
+    reference = reference_among(requests.measured.modes_here, judging.reference)
+    if not judging.slo or reference is None:
+        return None, None
+    try:
+        return score(requests, resolve(parse_slo(judging.slo), requests), reference=reference, seed=judging.seed), None
+    except ValueError as problem:
+        # A run's other numbers are not to be lost because one of its service levels could not be derived.
+        return None, str(problem)
 
 
 def write_summary(summary: Summary, path: Path) -> None:
@@ -203,15 +318,15 @@ def _probe_finding(manifest: Manifest | None) -> ProbeFinding | None:
     return ProbeFinding(knob=found.knob, verdict=found.verdict, reason=found.reason) if found else None
 
 
-def _mode(mode: str, seen: Observations) -> ModeSummary:
-    good = successes(seen)
+def _mode(mode: str, requests: Requests) -> ModeSummary:
+    good = requests.successes
     spread = latency(good)
     return ModeSummary(
         mode=mode,
-        steps=len(seen),
+        steps=len(requests),
         successes=len(good),
-        failures=len(seen) - len(good),
-        success_percent=100 * len(good) / len(seen),
+        failures=len(requests) - len(good),
+        success_percent=100 * len(good) / len(requests),
         mean_ms=spread and spread.mean,
         median_ms=spread and spread.median,
         p95_ms=spread and spread.p95,
@@ -222,42 +337,48 @@ def _mode(mode: str, seen: Observations) -> ModeSummary:
         score=spread and spread.score,
         tpot_ms=tpot_ms(good),
         acceptance=acceptance(good),
+        from_cache=None if np.isnan(good.cached_tokens).all() else int(np.count_nonzero(good.cached_tokens > 0)),
     )
 
 
-def _phase(mode: str, phase: Phase, seen: Observations) -> PhaseSummary:
-    good = successes(seen)
+def _phase(mode: str, phase: Phase, requests: Requests) -> PhaseSummary:
+    good = requests.successes
     spread = latency(good)
     return PhaseSummary(
         mode=mode,
         phase=phase,
-        requests=len(seen),
-        failures=len(seen) - len(good),
+        requests=len(requests),
+        failures=len(requests) - len(good),
         mean_ms=spread and spread.mean,
         median_ms=spread and spread.median,
         max_ms=spread and spread.maximum,
         score=spread and spread.score,
         tpot_ms=tpot_ms(good),
-        ttft_ms=mean([one.ttft_ms for one in good if one.ttft_ms is not None]),
+        ttft_ms=mean(good.ttft_ms),
         acceptance=acceptance(good),
         drafted_per_round=drafted_per_round(good),
-        load_percent=mean([one.load_percent for one in good if one.load_percent is not None]),
-        draft_length=mean([one.draft_length for one in good if one.draft_length is not None]),
+        load_percent=mean(good.load_percent),
+        draft_length=mean(good.draft_length),
     )
 
 
-def _lowest_score(modes: tuple[ModeSummary, ...], observations: Observations) -> LowestScore | None:
+def _lowest_score(modes: tuple[ModeSummary, ...], requests: Requests) -> LowestScore | None:
     scores = {mode.mode: mode.score for mode in modes if mode.score is not None}
     if not scores:
         return None
     lowest = min(scores, key=scores.__getitem__)
-    phases = {frozenset(one.phase for one in seen) for seen in by_mode(successes(observations)).values()}
+    phases = {of_mode.phases_here for _, of_mode in requests.successes.by_mode()}
     return LowestScore(mode=lowest, score=scores[lowest], compared_modes=len(scores), same_phases=len(phases) == 1)
 
 
-def _failures(observations: Observations) -> tuple[FailureReason, ...]:
-    return tuple(
-        FailureReason(mode=mode, error=error, count=count)
-        for mode, seen in by_mode(observations).items()
-        for error, count in Counter(one.error or "no reason recorded" for one in seen if not one.success).most_common()
-    )
+def _failures(requests: Requests) -> tuple[FailureReason, ...]:
+    reasons = []
+    for mode, of_mode in requests.by_mode():
+        errors, first, counts = np.unique(of_mode.error, return_index=True, return_counts=True)
+        most_common = np.lexsort((first, -counts))
+        reasons += [
+            FailureReason(mode=mode, error=requests.errors[errors[place]], count=int(counts[place]))
+            for place in most_common
+            if errors[place] >= 0
+        ]
+    return tuple(reasons)

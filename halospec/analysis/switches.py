@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
 
 from halospec.analysis.value import Value
-from halospec.records.classic_csv import ClassicRow
-from halospec.records.schema import RequestRecord
 from halospec.records.switches import SwitchReason
+
+
+@dataclass(frozen=True, eq=False)
+class SwitchTimes:
+    """The switches of a run, one an entry.
+
+    Attributes
+    ----------
+    knobs
+        What set k.
+    reason
+        Index into the members of `SwitchReason`; −1 where it is not known.
+    """
+
+    knobs: frozenset[str | None]
+    duration_ms: npt.NDArray[np.float64]
+    reason: npt.NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return no switches."""
+        return cls(frozenset(), np.empty(0), np.empty(0, np.int64))
 
 
 class SwitchesForReason(Value):
@@ -38,32 +61,26 @@ class Switches(Value):
     by_reason: tuple[SwitchesForReason, ...]
 
 
-def switches(requests: Iterable[RequestRecord | ClassicRow]) -> Switches | None:
+def switches(made: SwitchTimes) -> Switches | None:
     """Describe the switches before all requests, warm-up included: a trial's switch comes before its warm-up.
 
     ``None`` if there were none.
     """
-    after_switch = [
-        request for request in requests if isinstance(request, RequestRecord) and request.switch_ms is not None
-    ]
-    if not after_switch:
+    if not len(made.duration_ms):
         return None
-    knobs = {request.knob for request in after_switch}
-    durations = _durations_ms(after_switch)
     return Switches(
-        knob=knobs.pop() if len(knobs) == 1 else None,
-        count=len(durations),
-        median_ms=statistics.median(durations),
-        total_ms=sum(durations),
+        knob=next(iter(made.knobs)) if len(made.knobs) == 1 else None,
+        count=len(made.duration_ms),
+        median_ms=float(np.median(made.duration_ms)),
+        total_ms=float(made.duration_ms.sum()),
         by_reason=tuple(
             SwitchesForReason(
-                reason=reason, count=len(durations), median_ms=statistics.median(durations), total_ms=sum(durations)
+                reason=reason,
+                count=len(durations),
+                median_ms=float(np.median(durations)),
+                total_ms=float(durations.sum()),
             )
-            for reason in SwitchReason
-            if (durations := _durations_ms([one for one in after_switch if one.switch_reason is reason]))
+            for index, reason in enumerate(SwitchReason)
+            if len(durations := made.duration_ms[made.reason == index])
         ),
     )
-
-
-def _durations_ms(requests: Sequence[RequestRecord]) -> list[float]:
-    return [request.switch_ms for request in requests if request.switch_ms is not None]

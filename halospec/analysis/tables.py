@@ -5,16 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from halospec.analysis.acceptance_tables import acceptance_tables
+from halospec.analysis.comparison_tables import conclusion
+from halospec.analysis.dynamics_tables import dynamics_tables, regret_tables
 from halospec.analysis.losslessness import Losslessness
 from halospec.analysis.manipulation import Manipulation, Verdict
 from halospec.analysis.printable import printable
+from halospec.analysis.slo_tables import percentile_tables, slo_tables
 from halospec.analysis.summary import FailureReason, LowestScore, ModeSummary, PhaseSummary, Summary
 from halospec.analysis.switches import Switches
+from halospec.analysis.table_style import MISSING as MISSING
+from halospec.analysis.table_style import decimals, mode_name, ms, new_table, percent, seconds
 from halospec.records.classic_csv import ClassicRun
 from halospec.records.placebo import MEANING, STAMP, stamped
 from halospec.records.probe import Verdict as ProbeVerdict
@@ -23,23 +28,26 @@ from halospec.records.switches import SwitchReason
 WIDTH = 100
 """Columns that the tables need; give this to a console that does not write to a terminal."""
 
-MODE_WIDTH = 14
 REASONS_SHOWN = 10
-MISSING = "-"
 
 
-def summary_tables(summary: Summary, *, title: str = "") -> list[RenderableType]:
+def summary_tables(summary: Summary, *, title: str = "", details: bool = False) -> list[RenderableType]:
     """Return what to print of a summary, in order. Texts from servers are never taken for markup.
 
     The one way to print a run: of a placebo run, each table bears the stamp and a sentence says what it means.
+
+    Parameters
+    ----------
+    details
+        Whether percentiles, acceptance by position, regret and the dynamics under load are wanted too.
     """
-    parts = _parts(summary, title)
+    parts = _parts(summary, title, details=details)
     if not summary.placebo:
         return parts
     return [Text(f"{STAMP}. {MEANING}", style="bold"), *map(_stamped, parts)]
 
 
-def _parts(summary: Summary, title: str) -> list[RenderableType]:
+def _parts(summary: Summary, title: str, *, details: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
     parts += _probe_note(summary)
     if not summary.modes:
@@ -47,18 +55,45 @@ def _parts(summary: Summary, title: str) -> list[RenderableType]:
     parts += [_mode_table(summary.modes), Text(), _phase_table(summary.phases), Text()]
     if summary.adaptive:
         parts += [_adaptive_table(summary), Text()]
+    if summary.slo is not None:
+        parts += [*slo_tables(summary.slo), Text()]
+    if details:
+        parts += _details(summary)
     if summary.failures:
         parts += [_failure_table(summary.failures), *_more_failures(summary.failures), Text()]
+    parts += conclusion(summary.comparisons, summary.design, summary.verdicts, details=details)
+    return [*parts, *_remarks(summary), *_torn_note(summary)]
+
+
+def _details(summary: Summary) -> Iterator[RenderableType]:
+    for tables in (
+        percentile_tables(summary.percentiles),
+        acceptance_tables(summary.acceptance_by_position) if summary.acceptance_by_position else [],
+        regret_tables(summary.regret) if summary.regret is not None else [],
+        dynamics_tables(summary.dynamics) if summary.dynamics is not None else [],
+    ):
+        if tables:
+            yield from (*tables, Text())
+
+
+def _remarks(summary: Summary) -> Iterator[Text]:
+    """Yield what a reader of the tables has to know, a sentence or two each."""
+    if summary.slo_problem is not None:
+        yield Text(f"Service levels were not judged: {printable(summary.slo_problem)}")
     if summary.lowest_score is not None and summary.lowest_score.compared_modes > 1:
-        parts.append(_lowest_score_sentence(summary.lowest_score))
-    parts.append(_manipulation_sentence(summary.manipulation))
+        yield _lowest_score_sentence(summary.lowest_score)
+    yield _manipulation_sentence(summary.manipulation)
     if summary.losslessness is not None:
-        parts.append(_losslessness_sentence(summary.losslessness))
+        yield _losslessness_sentence(summary.losslessness)
+    if summary.with_nonce:
+        yield _nonce_sentence(summary)
+    yield from _cache_note(summary)
     if summary.counted_by_events:
-        parts.append(_counted_by_events_sentence(summary))
+        yield _counted_by_events_sentence(summary)
     if summary.switches is not None:
-        parts.append(_switches_sentence(summary.switches))
-    return [*parts, *_torn_note(summary)]
+        yield _switches_sentence(summary.switches)
+    if summary.void:
+        yield Text(f"{summary.void} void records, of trials that were begun anew, are left out.")
 
 
 def summary_text(summary: Summary, *, title: str = "", width: int = WIDTH) -> str:
@@ -96,17 +131,17 @@ def _mode_table(modes: tuple[ModeSummary, ...]) -> Table:
         "tokens\nper s",
         "score",
     )
-    table = _table("Per mode, all phases", ["mode"], columns)
+    table = new_table("Per mode, all phases", ["mode"], columns)
     for mode in modes:
         latencies = (mode.mean_ms, mode.median_ms, mode.p95_ms, mode.min_ms, mode.max_ms, mode.sd_ms)
         table.add_row(
-            _mode_name(mode.mode),
+            mode_name(mode.mode),
             str(mode.steps),
             f"{mode.success_percent:.0f}",
             str(mode.failures),
-            *(_ms(value) for value in latencies),
-            _decimals(mode.tokens_per_second, 1),
-            _ms(mode.score),
+            *(ms(value) for value in latencies),
+            decimals(mode.tokens_per_second, 1),
+            ms(mode.score),
         )
     table.caption = (
         "Successful requests only; p95 by nearest rank; sd of the population; score = mean + 0.5 p95 + 0.2 sd."
@@ -129,24 +164,24 @@ def _phase_table(phases: tuple[PhaseSummary, ...]) -> Table:
         "load\n%",
         "mean\nk",
     )
-    table = _table("Per mode and phase", ["mode", "phase"], columns)
+    table = new_table("Per mode and phase", ["mode", "phase"], columns)
     previous = None
     for row in phases:
         table.add_row(
-            _mode_name(row.mode) if row.mode != previous else Text(""),
+            mode_name(row.mode) if row.mode != previous else Text(""),
             row.phase.value,
             str(row.requests),
             str(row.failures),
-            _ms(row.mean_ms),
-            _ms(row.median_ms),
-            _ms(row.max_ms),
-            _decimals(row.tpot_ms, 2),
-            _ms(row.ttft_ms),
-            _percent(row.acceptance),
-            _decimals(row.drafted_per_round, 2),
-            _ms(row.score),
-            _decimals(row.load_percent, 0),
-            _decimals(row.draft_length, 1),
+            ms(row.mean_ms),
+            ms(row.median_ms),
+            ms(row.max_ms),
+            decimals(row.tpot_ms, 2),
+            ms(row.ttft_ms),
+            percent(row.acceptance),
+            decimals(row.drafted_per_round, 2),
+            ms(row.score),
+            decimals(row.load_percent, 0),
+            decimals(row.draft_length, 1),
         )
         previous = row.mode
     table.caption = "TPOT = sum(end - first token) / sum(tokens - 1); acceptance = sum(accepted) / sum(drafted)."
@@ -156,10 +191,10 @@ def _phase_table(phases: tuple[PhaseSummary, ...]) -> Table:
 def _adaptive_table(summary: Summary) -> Table:
     run = summary.adaptive[0].convergence_run
     columns = ("block", "steps", "draft\nchanges", f"convergence\nstep({run})", "lowest\nk", "highest\nk", "last\nk")
-    table = _table("Adaptive behaviour", ["mode"], columns)
+    table = new_table("Adaptive behaviour", ["mode"], columns)
     for trial in summary.adaptive:
         table.add_row(
-            _mode_name(trial.mode),
+            mode_name(trial.mode),
             str(trial.block),
             str(trial.steps),
             str(trial.draft_changes),
@@ -173,10 +208,10 @@ def _adaptive_table(summary: Summary) -> Table:
 
 
 def _failure_table(failures: tuple[FailureReason, ...]) -> Table:
-    table = _table("Failures", ["mode"], ("count",))
+    table = new_table("Failures", ["mode"], ("count",))
     table.add_column("reason", overflow="fold")
     for failure in failures[:REASONS_SHOWN]:
-        table.add_row(_mode_name(failure.mode), str(failure.count), Text(printable(failure.error, limit=300)))
+        table.add_row(mode_name(failure.mode), str(failure.count), Text(printable(failure.error, limit=300)))
     return table
 
 
@@ -187,7 +222,7 @@ def _more_failures(failures: tuple[FailureReason, ...]) -> Iterator[Text]:
 
 def _lowest_score_sentence(lowest: LowestScore) -> Text:
     sentence = (
-        f"Lowest score: {printable(lowest.mode)} ({_ms(lowest.score)}) of {lowest.compared_modes} modes. "
+        f"Lowest score: {printable(lowest.mode)} ({ms(lowest.score)}) of {lowest.compared_modes} modes. "
         "A lowest score is not by itself evidence of a difference."
     )
     if not lowest.same_phases:
@@ -231,6 +266,22 @@ def _losslessness_sentence(lossless: Losslessness) -> Text:
     )
 
 
+def _nonce_sentence(summary: Summary) -> Text:
+    requests = "All" if summary.with_nonce == summary.requests else f"{summary.with_nonce} of {summary.requests}"
+    return Text(
+        f"{requests} requests began with words of their own, because the server cannot be told to keep its prompt cache"
+        " out of it: their texts differ, and are compared with none."
+    )
+
+
+def _cache_note(summary: Summary) -> Iterator[Text]:
+    favoured = ", ".join(
+        f"{printable(mode.mode)} {mode.from_cache}/{mode.successes}" for mode in summary.modes if mode.from_cache
+    )
+    if favoured:
+        yield Text(f"Part of the prompt came from the server's cache in these requests: {favoured}.")
+
+
 def _counted_by_events_sentence(summary: Summary) -> Text:
     successes = sum(mode.successes for mode in summary.modes)
     requests = "all" if summary.counted_by_events == successes else f"{summary.counted_by_events} of {successes}"
@@ -253,7 +304,7 @@ def _switches_sentence(made: Switches) -> Text:
         why = ", ".join(f"{part.count} {purposes[part.reason]}" for part in made.by_reason)
         why = f" ({why})" if why else ""
     times = "once" if made.count == 1 else f"{made.count} times"
-    durations = f"median {_seconds(made.median_ms)}, {_seconds(made.total_ms)} in all"
+    durations = f"median {seconds(made.median_ms)}, {seconds(made.total_ms)} in all"
     return Text(f"The server was {verb} anew {times}{why}, {durations}; that time is in no latency.")
 
 
@@ -266,45 +317,3 @@ def _stamped(part: RenderableType) -> RenderableType:
     if isinstance(part, Table):
         part.title = stamped(str(part.title))
     return part
-
-
-def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        caption_style="dim",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-        collapse_padding=True,
-        show_edge=False,
-    )
-    for name in texts:
-        table.add_column(name, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _mode_name(mode: str) -> Text:
-    return Text(printable(mode, limit=MODE_WIDTH))
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
-
-
-def _seconds(duration_ms: float) -> str:
-    return f"{duration_ms / 1000:.1f} s" if duration_ms >= 100 else f"{duration_ms:.0f} ms"
-
-
-def _decimals(value: float | None, places: int) -> str:
-    return MISSING if value is None else f"{value:.{places}f}"
-
-
-def _percent(share: float | None) -> str:
-    return MISSING if share is None else f"{100 * share:.1f}"

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from halospec.analysis.observation import Observations, measured
+from halospec.analysis.requests import Requests
 from halospec.charts.adaptive_draft_length import ADAPTIVE_DRAFT_LENGTH
 from halospec.charts.adaptive_latency import ADAPTIVE_LATENCY
 from halospec.charts.chart import Chart, NothingToDraw
@@ -21,8 +21,6 @@ from halospec.charts.latency_by_phase import LATENCY_BY_PHASE
 from halospec.charts.score_by_mode import SCORE_BY_MODE
 from halospec.charts.style import DPI, drawing_rules, head_and_foot
 from halospec.charts.tpot_by_mode import TPOT_BY_MODE
-from halospec.records.classic_csv import ClassicRow
-from halospec.records.schema import RequestRecord
 from halospec.records.store import write_whole
 
 __all__ = ["CHARTS", "FORMATS", "Chart", "DrawnCharts", "NothingToDraw", "SkippedChart", "draw_charts"]
@@ -62,7 +60,7 @@ class DrawnCharts:
 
 
 def draw_charts(
-    requests: Iterable[RequestRecord | ClassicRow],
+    requests: Requests,
     subtitle: str,
     out_dir: Path,
     names: Collection[str] | None = None,
@@ -87,13 +85,12 @@ def draw_charts(
     chosen = list(CHARTS) if names is None else list(names)
     _require_known("chart", chosen, CHARTS)
     _require_known("format", formats, FORMATS)
-    observations = measured(requests)
     paths: list[Path] = []
     skipped: list[SkippedChart] = []
     for name in chosen:
         with drawing_rules():
             try:
-                figure = _figure(CHARTS[name], observations, subtitle)
+                figure = _figure(CHARTS[name], requests, subtitle)
             except NothingToDraw as nothing:
                 skipped.append(SkippedChart(name, str(nothing)))
                 continue
@@ -104,8 +101,8 @@ def draw_charts(
     return DrawnCharts(tuple(paths), tuple(skipped))
 
 
-def _figure(chart: Chart, observations: Observations, subtitle: str) -> Figure:
-    picture = chart.draw(observations)
+def _figure(chart: Chart, requests: Requests, subtitle: str) -> Figure:
+    picture = chart.draw(requests)
     FigureCanvasAgg(picture.figure)
     head_and_foot(picture, chart.title, subtitle)
     return picture.figure

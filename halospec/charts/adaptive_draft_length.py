@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from matplotlib.ticker import MaxNLocator
 
-from halospec.analysis.observation import Observation, Observations
+from halospec.analysis.requests import Floats, Requests
 from halospec.charts.by_step import by_step
 from halospec.charts.chart import Chart, Picture
 
 
-def draw(observations: Observations) -> Picture:
+def draw(requests: Requests) -> Picture:
     """Draw k by step; steps whose request failed are marked, for their k was chosen too."""
     picture = by_step(
-        observations,
+        requests,
         _draft_length,
         "draft length k",
         absent="the draft length was chosen inside the server",
@@ -24,8 +24,8 @@ def draw(observations: Observations) -> Picture:
     return picture
 
 
-def _draft_length(seen: Observation) -> float | None:
-    return seen.draft_length
+def _draft_length(requests: Requests) -> Floats:
+    return requests.draft_length
 
 
 ADAPTIVE_DRAFT_LENGTH = Chart("adaptive_draft_length", "Draft length chosen by adaptive modes by step", draw)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from halospec.analysis.observation import Observations
+from halospec.analysis.requests import Requests
 from halospec.charts.stamp import stamp_panels
-from halospec.records.placebo import MEANING, STAMP, is_placebo
+from halospec.records.placebo import MEANING, STAMP
 
 
 class NothingToDraw(Exception):
@@ -47,18 +47,20 @@ class Chart:
 
     name: str
     title: str
-    panels: Callable[[Observations], Picture]
+    panels: Callable[[Requests], Picture]
 
-    def draw(self, observations: Observations) -> Picture:
-        """Return the picture, stamped where the requests are those of a placebo run: the one way to draw a chart.
+    def draw(self, requests: Requests) -> Picture:
+        """Return the picture of the measured requests among these, stamped where they are those of a placebo run.
+
+        The one way to draw a chart.
 
         Raises
         ------
         NothingToDraw
             If the requests hold nothing that this chart shows.
         """
-        picture = self.panels(observations)
-        if not is_placebo(observations):
+        picture = self.panels(requests.measured)
+        if not requests.placebo:
             return picture
         stamp_panels(picture.figure)
         return replace(picture, notes=(f"{STAMP}. {MEANING}", *picture.notes), placebo=True)

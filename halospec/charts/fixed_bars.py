@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from halospec.analysis.modes import fixed_length
-from halospec.analysis.observation import Observations, in_phase
+from halospec.analysis.requests import Requests
 from halospec.charts.chart import NothingToDraw, Picture
 from halospec.charts.style import (
     INK,
@@ -14,7 +16,6 @@ from halospec.charts.style import (
     canvas,
     modes_with_successes,
     phase_markers,
-    phases_seen,
     spread_out,
 )
 
@@ -22,7 +23,7 @@ _BAR_WIDTH = 0.68
 
 
 def fixed_bars(
-    observations: Observations,
+    requests: Requests,
     statistic: Callable[[Sequence[float]], float],
     label: str,
     caption: Callable[[int], str],
@@ -34,18 +35,19 @@ def fixed_bars(
     NothingToDraw
         If no fixed mode has a successful request.
     """
-    fixed = tuple(one for one in observations if fixed_length(one.mode) is not None)
-    if not fixed:
+    fixed_modes = [index for index, mode in enumerate(requests.modes) if fixed_length(mode) is not None]
+    fixed = requests.where(np.isin(requests.mode, fixed_modes))
+    if not len(fixed):
         raise NothingToDraw("no fixed mode was run")
     good, notes = modes_with_successes(fixed)
-    phases = phases_seen(tuple(one for seen in good.values() for one in seen))
+    phases = fixed.successes.phases_here
     figure, (axes,) = canvas()
     for place, seen in enumerate(good.values()):
-        values = [one.latency_ms for one in seen]
+        values = seen.latency_ms.tolist()
         height = statistic(values)
         axes.bar(place, height, width=_BAR_WIDTH, color=PALE, edgecolor=INK, linewidth=0.6, zorder=1)
         for number, phase in enumerate(phases):
-            points = [one.latency_ms for one in in_phase(seen, phase)]
+            points = seen.in_phase(phase).latency_ms.tolist()
             slot = _BAR_WIDTH * 0.9 / len(phases)
             center = place + (number - (len(phases) - 1) / 2) * slot
             look = PHASE_LOOK[phase]

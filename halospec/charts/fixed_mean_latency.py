@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 from dataclasses import replace
 
-from halospec.analysis.observation import Observations
+from halospec.analysis.requests import Requests
 from halospec.charts.chart import Chart, Picture
 from halospec.charts.fixed_bars import fixed_bars
 
 
-def draw(observations: Observations) -> Picture:
+def draw(requests: Requests) -> Picture:
     """Draw the mean over all phases, with every request behind it as a point."""
-    picture = fixed_bars(observations, statistics.fmean, "mean latency (ms)", lambda n: f"n = {n}")
+    picture = fixed_bars(requests, statistics.fmean, "mean latency (ms)", lambda n: f"n = {n}")
     explained = "Bar and number: mean over all phases. Every point is one successful request."
     return replace(picture, notes=(explained, *picture.notes))
 

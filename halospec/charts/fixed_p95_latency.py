@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from halospec.analysis.modes import fixed_length
-from halospec.analysis.observation import Observations, by_mode, successes
+from halospec.analysis.requests import Requests
 from halospec.analysis.statistics import P95_IS_MAXIMUM_BELOW
 from halospec.charts.chart import Chart, Picture
 from halospec.charts.fixed_bars import fixed_bars
 from halospec.nearest_rank import nearest_rank
 
 
-def draw(observations: Observations) -> Picture:
+def draw(requests: Requests) -> Picture:
     """Draw the nearest-rank p95 over all phases; where it is the maximum of few requests, say so."""
-    picture = fixed_bars(observations, _p95, "p95 latency (ms)", _caption)
+    picture = fixed_bars(requests, _p95, "p95 latency (ms)", _caption)
     explained = "Bar and number: p95 by nearest rank over all phases. Every point is one successful request."
-    counts = [len(seen) for mode, seen in by_mode(successes(observations)).items() if fixed_length(mode) is not None]
+    counts = [len(seen) for mode, seen in requests.successes.by_mode() if fixed_length(mode) is not None]
     honest = (
         (f"The p95 of fewer than {P95_IS_MAXIMUM_BELOW} requests is their maximum: bars marked max.",)
         if min(counts) < P95_IS_MAXIMUM_BELOW

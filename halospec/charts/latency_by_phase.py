@@ -6,7 +6,7 @@ import statistics
 
 from matplotlib.axes import Axes
 
-from halospec.analysis.observation import Observations, by_mode, in_phase
+from halospec.analysis.requests import Requests
 from halospec.charts.chart import Chart, Picture
 from halospec.charts.style import (
     INK,
@@ -16,7 +16,6 @@ from halospec.charts.style import (
     modes_with_successes,
     name_modes,
     phase_markers,
-    phases_seen,
     spread_out,
 )
 from halospec.records.schema import Phase
@@ -27,18 +26,18 @@ BOX_FROM = 5
 _GROUP_WIDTH = 0.78
 
 
-def draw(observations: Observations) -> Picture:
+def draw(requests: Requests) -> Picture:
     """Draw every request as a point, the median as a bar and, from five points on, the quartiles as a box."""
-    good, notes = modes_with_successes(observations)
-    everything = by_mode(observations)
-    phases = phases_seen(observations)
+    good, notes = modes_with_successes(requests)
+    failures = requests.where(~requests.success)
+    phases = requests.phases_here
     width = _GROUP_WIDTH / len(phases)
     figure, (axes,) = canvas()
     for place, mode in enumerate(good):
         for number, phase in enumerate(phases):
             center = place + (number - (len(phases) - 1) / 2) * width
-            _column(axes, center, width, phase, in_phase(good[mode], phase))
-            failed = sum(not one.success for one in in_phase(everything[mode], phase))
+            _column(axes, center, width, phase, good[mode].in_phase(phase))
+            failed = len(failures.of_mode(mode).in_phase(phase))
             for offset in spread_out(failed, 0.5 * width):
                 axes.plot(
                     center + offset, 0, marker="x", color=INK, markersize=5, clip_on=False, zorder=4,
@@ -47,15 +46,15 @@ def draw(observations: Observations) -> Picture:
     name_modes(axes, list(good))
     axes.set_ylabel("latency (ms)")
     axes.set_ylim(bottom=0)
-    failures = () if all(one.success for one in observations) else (failure_marker(),)
+    crosses = (failure_marker(),) if len(failures) else ()
     explained = (
         f"Bar: median. Box: quartiles, drawn from {BOX_FROM} requests on. Every point is one successful request."
     )
-    return Picture(figure, (*phase_markers(phases), *failures), (explained, *notes))
+    return Picture(figure, (*phase_markers(phases), *crosses), (explained, *notes))
 
 
-def _column(axes: Axes, center: float, width: float, phase: Phase, seen: Observations) -> None:
-    values = [one.latency_ms for one in seen]
+def _column(axes: Axes, center: float, width: float, phase: Phase, seen: Requests) -> None:
+    values = seen.latency_ms.tolist()
     if not values:
         return
     look = PHASE_LOOK[phase]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.patches import Patch
 
-from halospec.analysis.observation import Observations, by_mode, successes
+from halospec.analysis.requests import Requests
 from halospec.analysis.statistics import P95_WEIGHT, SPREAD_WEIGHT, latency
 from halospec.charts.chart import Chart, Picture
 from halospec.charts.style import (
@@ -15,13 +15,12 @@ from halospec.charts.style import (
     canvas,
     modes_with_successes,
     name_modes,
-    phases_seen,
 )
 
 
-def draw(observations: Observations) -> Picture:
+def draw(requests: Requests) -> Picture:
     """Draw the score as a stack of its three parts."""
-    good, notes = modes_with_successes(observations)
+    good, notes = modes_with_successes(requests)
     figure, (axes,) = canvas()
     looks = {
         "mean": (BLUE, ""),
@@ -56,11 +55,11 @@ def draw(observations: Observations) -> Picture:
         for name, (color, hatch) in looks.items()
     )
     explained = "Lower is better, but a lower score is not by itself evidence of a difference. Successes of all phases."
-    return Picture(figure, legend, (explained, *_unequal_phases(observations), *notes))
+    return Picture(figure, legend, (explained, *_unequal_phases(requests), *notes))
 
 
-def _unequal_phases(observations: Observations) -> tuple[str, ...]:
-    phases = {tuple(phases_seen(seen)) for seen in by_mode(successes(observations)).values()}
+def _unequal_phases(requests: Requests) -> tuple[str, ...]:
+    phases = {seen.phases_here for _, seen in requests.successes.by_mode()}
     if len(phases) == 1:
         return ()
     return ("The modes did not all run in the same phases: their scores cannot be compared.",)

@@ -20,11 +20,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from halospec.analysis.observation import Observations, by_mode, successes
 from halospec.analysis.printable import printable
+from halospec.analysis.requests import Requests
 from halospec.charts.chart import NothingToDraw, Picture
 from halospec.records.placebo import stamped
-from halospec.records.schema import MEASURED_PHASES, Phase
+from halospec.records.schema import Phase
 
 WIDTH_IN = 6.5
 HEIGHT_IN = 3.1
@@ -188,13 +188,7 @@ def load_patch() -> Patch:
     return Patch(facecolor=LOAD_SHADE, edgecolor="none", label="load window")
 
 
-def phases_seen(observations: Observations) -> list[Phase]:
-    """Return the phases that occur, in their order in time."""
-    seen = {one.phase for one in observations}
-    return [phase for phase in MEASURED_PHASES if phase in seen]
-
-
-def modes_with_successes(observations: Observations) -> tuple[dict[str, Observations], tuple[str, ...]]:
+def modes_with_successes(requests: Requests) -> tuple[dict[str, Requests], tuple[str, ...]]:
     """Return each mode's successful requests, and a note that names the modes that have none.
 
     Raises
@@ -202,10 +196,10 @@ def modes_with_successes(observations: Observations) -> tuple[dict[str, Observat
     NothingToDraw
         If no mode has any.
     """
-    good = by_mode(successes(observations))
+    good = dict(requests.successes.by_mode())
     if not good:
         raise NothingToDraw("no request succeeded")
-    return good, left_out((mode for mode in by_mode(observations) if mode not in good), "no successful request")
+    return good, left_out((mode for mode in requests.modes_here if mode not in good), "no successful request")
 
 
 def left_out(modes: Iterable[str], reason: str) -> tuple[str, ...]:

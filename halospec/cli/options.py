@@ -42,3 +42,14 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Do not check the ser
 ClientCert = Annotated[Path | None, typer.Option(help="PEM file of a certificate to show to the server.")]
 ClientKey = Annotated[Path | None, typer.Option(help="PEM file of its key, if not in the same file.")]
 Timeout = Annotated[float, typer.Option(help="Seconds a try may take.")]
+Slo = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A service level that every request should keep, repeatable: ttft_ms=400, tpot_ms=60, e2e_ms=6000; or"
+        " auto, from the warm-ups of fixed_0.",
+        metavar="NAME=MS",
+    ),
+]
+Reference = Annotated[
+    str | None, typer.Option(help="The mode that others are compared with. Default: fixed_0, or the lowest k.")
+]

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halospec.analysis.summary import summarize, summarize_run
+from halospec.analysis.loading import read_run, run_of
+from halospec.analysis.slo import parse_slo
+from halospec.analysis.summary import judging_of, summarize_run
 from halospec.analysis.tables import several_runs_note, summary_tables
 from halospec.charts import CHARTS, draw_charts
+from halospec.cli import options
 from halospec.cli.application import app
 from halospec.cli.consoles import output_console
 from halospec.cli.outcome import tell_skipped
 from halospec.cli.sentences import one_sentence, usage
 from halospec.execution import title_of
 from halospec.records.classic_csv import looks_like_classic_csv, read_classic_csv, write_classic_csv
-from halospec.records.manifest import read_manifest
 from halospec.records.store import RunFiles, StoreError, read_records
 
 
 @app.command("summarize")
 def summarize_path(
     path: Annotated[Path, typer.Argument(help="A run's directory, or a CSV of the original tool.")],
+    reference: options.Reference = None,
+    slo: options.Slo = None,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details", help="Percentiles, acceptance by position, regret and the dynamics under load as well."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what summary.json holds.")] = False,
 ) -> None:
-    """Print a run's tables."""
-    with one_sentence():
+    """Print a run's tables and what it shows."""
+    with one_sentence(), usage():
         if looks_like_classic_csv(path):
             _summarize_csv(path)
             return
-        manifest = read_manifest(RunFiles(path if path.is_dir() else path.parent).manifest)
-        journal = read_records(path)
-        summary = summarize_run(journal, manifest)
-    for part in summary_tables(summary, title=title_of(manifest)):
-        output_console().print(part)
+        run = read_run(path)
+        judging = judging_of(run)
+        if slo:
+            parse_slo(slo)
+            judging = replace(judging, slo=tuple(slo))
+        summary = summarize_run(run, judging if reference is None else replace(judging, reference=reference))
+        if slo and summary.slo_problem is not None:
+            raise ValueError(summary.slo_problem)
+    if as_json:
+        typer.echo(json.dumps(summary.model_dump(mode="json"), indent=2))
+        return
+    console = output_console()
+    for part in summary_tables(summary, title=title_of(run.manifest), details=details):
+        console.print(part)
 
 
 @app.command()
@@ -44,9 +66,8 @@ def plot(
 ) -> None:
     """Draw a run's charts, PNG and SVG, into its charts folder."""
     with one_sentence(), usage():
-        files = RunFiles(directory)
-        records = read_records(directory).records
-        drawn = draw_charts(records, title_of(read_manifest(files.manifest)), files.charts, chart or None)
+        run = read_run(directory)
+        drawn = draw_charts(run.requests, title_of(run.manifest), RunFiles(directory).charts, chart or None)
     for drawing in drawn.paths:
         typer.echo(str(drawing))
     tell_skipped(drawn)
@@ -82,5 +103,6 @@ def _summarize_csv(path: Path) -> None:
         console.print()
     for number, rows in enumerate(runs, start=1):
         title = f"{path.name}, run {number} of {len(runs)}" if len(runs) > 1 else path.name
-        for part in summary_tables(summarize(rows.rows), title=title):
+        summary = summarize_run(run_of(rows.rows), runs_in_file=len(runs))
+        for part in summary_tables(summary, title=title):
             console.print(part)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halospec.cli import options
+from halospec.cli import options, plan_options
 from halospec.cli.application import app
 from halospec.cli.consoles import progress_console
 from halospec.cli.outcome import exit_as, show
 from halospec.cli.sentences import one_sentence, usage
-from halospec.config import DEFAULT_MODES, Preset, RunSettings
-from halospec.cores import available_cores
-from halospec.execution import execute
-from halospec.experiment.phases import DEFAULT_PHASES
+from halospec.config import RunSettings
+from halospec.execution import execute, resume
+from halospec.experiment.session import settings_to_resume
+
+_WITH_RESUME = frozenset(
+    (
+        *("resume_from", "url", "server_command", "draft_args", "no_draft_args", "timeout"),
+        *("api_key", "ca_bundle", "insecure", "client_cert", "client_key"),
+        *("allow_placebo", "max_failures", "max_minutes", "slo", "reference"),
+    )
+)
+"""What may be given anew to a run that goes on: how to reach its server, and how to judge it."""
 
 
 @app.command()
 def run(
+    context: typer.Context,
     url: Annotated[
         str | None,
         typer.Option(
@@ -38,46 +48,54 @@ def run(
         bool,
         typer.Option("--allow-placebo", help="Go on where the server ignores k; everything is stamped PLACEBO."),
     ] = False,
-    modes: Annotated[
-        str | None,
-        typer.Option(help=f"What chooses k: fixed_0 … fixed_16, adaptive. Default: {','.join(DEFAULT_MODES)}."),
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Carry out this plan, as `halospec plan` writes it.")
     ] = None,
-    preset: Annotated[
-        Preset | None, typer.Option(help="classic: the original HaloSpec's experiment, to the letter.")
-    ] = None,
-    warmup: Annotated[int, typer.Option(help="Requests before each trial that enter no statistic.", min=0)] = 5,
-    phases: Annotated[
+    modes: plan_options.Modes = None,
+    preset: plan_options.Preset = None,
+    design: plan_options.Design = None,
+    warmup: plan_options.Warmup = 5,
+    phases: plan_options.Phases = None,
+    blocks: plan_options.Blocks = None,
+    precision: Annotated[
         str | None,
         typer.Option(
-            help=f"Measured steps a phase, or seconds: steady:20s,load:30s,recovery:20s. Default: {DEFAULT_PHASES}."
+            help="Add blocks until the intervals against the reference reach no further than this to either side, such"
+            " as 3%. Needs --max-minutes."
         ),
     ] = None,
-    blocks: Annotated[
-        int | None, typer.Option(help="Trials of each mode; every block has its own random order. Default: 1.", min=1)
+    precision_phases: Annotated[
+        str | None, typer.Option(help="Phases whose intervals count for it: steady,load,recovery. Default: all.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Fixes the order of trials and sampled tokens.", min=0)] = 1,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens a reply.", min=1)] = 64,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0, max=2)] = 0.0,
-    ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Ask for exactly --max-tokens, where the server can.")
-    ] = False,
-    timeout: options.Timeout = 60.0,
-    prompts: Annotated[
-        Path | None, typer.Option(help='JSON lines {"id", "text"}, or one prompt a line; the shipped set if left out.')
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Directory of the run; runs/TIME if left out.")] = None,
-    load: Annotated[
+    max_minutes: Annotated[float | None, typer.Option(help="Begin no trial after so many minutes.")] = None,
+    seed: plan_options.Seed = 1,
+    max_tokens: plan_options.MaxTokens = 64,
+    temperature: plan_options.Temperature = 0.0,
+    ignore_eos: plan_options.IgnoreEos = False,
+    prompts: plan_options.Prompts = None,
+    nonce: Annotated[
         bool | None,
-        typer.Option(envvar="HALOSPEC_LOAD", help="Put CPU load on this machine in each trial's load phase."),
+        typer.Option(
+            "--nonce/--no-nonce",
+            help="Words before each prompt that no cache of prompts knows. Default: where the server does not take"
+            " cache_prompt: false.",
+        ),
     ] = None,
-    load_start: Annotated[
-        int | None, typer.Option(help="Measured step at which the load starts, instead of the plan's.", min=1)
+    cool_down: plan_options.CoolDown = 0.0,
+    preload: plan_options.Preload = 0,
+    load: plan_options.Load = None,
+    load_start: plan_options.LoadStart = None,
+    load_seconds: plan_options.LoadSeconds = None,
+    load_workers: plan_options.LoadWorkers = None,
+    load_percent: plan_options.LoadPercent = 100.0,
+    slo: options.Slo = None,
+    reference: options.Reference = None,
+    timeout: options.Timeout = 60.0,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run; runs/TIME if left out.")] = None,
+    resume_from: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="Go on with the run in this directory that was cut short."),
     ] = None,
-    load_seconds: Annotated[float | None, typer.Option(help="How long it stays on, instead of the plan's.")] = None,
-    load_workers: Annotated[
-        int | None, typer.Option(help=f"Burner processes; all cores ({available_cores()}) if left out.", min=1)
-    ] = None,
-    load_percent: Annotated[float, typer.Option(help="CPU share that each burner asks for.")] = 100.0,
     api_key: options.ApiKey = None,
     ca_bundle: options.CaBundle = None,
     insecure: options.Insecure = False,
@@ -86,35 +104,51 @@ def run(
     max_failures: Annotated[int, typer.Option(help="Failures in a row that end the run.", min=1)] = 20,
 ) -> None:
     """Measure a running server: probe it, then take every mode through the same phases, into a directory."""
+    asked: dict[str, object] = {
+        "url": url,
+        "server": server,
+        "knob": knob,
+        "server_command": server_command,
+        "draft_args": draft_args,
+        "no_draft_args": no_draft_args,
+        "allow_placebo": allow_placebo,
+        "ca_bundle": ca_bundle,
+        "insecure": insecure,
+        "client_cert": client_cert,
+        "client_key": client_key,
+        "model": model,
+        "api_key": api_key,
+        "slo": tuple(slo or ()),
+        "reference": reference,
+        "timeout_s": timeout,
+        "max_failures": max_failures,
+        "max_minutes": max_minutes,
+    }
+    if resume_from is not None:
+        _go_on(context, resume_from, asked)
+        return
     with usage():
         settings = RunSettings.model_validate(
-            {
-                "url": url,
-                "server": server,
-                "knob": knob,
-                "server_command": server_command,
-                "draft_args": draft_args,
-                "no_draft_args": no_draft_args,
-                "allow_placebo": allow_placebo,
-                "ca_bundle": ca_bundle,
-                "insecure": insecure,
-                "client_cert": client_cert,
-                "client_key": client_key,
+            asked
+            | {
                 "out": out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
-                "model": model,
-                "api_key": api_key,
-                "modes": None if modes is None else tuple(name.strip() for name in modes.split(",") if name.strip()),
+                "plan_file": plan_file,
+                "modes": plan_options.names_in(modes),
                 "preset": preset,
+                "design": design,
                 "phases": phases,
                 "blocks": blocks,
+                "precision": None if precision is None else share_in(precision),
+                "precision_phases": plan_options.names_in(precision_phases) or (),
                 "warmup": warmup,
                 "seed": seed,
                 "prompts": prompts,
                 "max_tokens": max_tokens,
                 "temperature": temperature,
                 "ignore_eos": ignore_eos,
-                "timeout_s": timeout,
-                "max_failures": max_failures,
+                "nonce": nonce,
+                "cool_down_s": cool_down,
+                "preload": preload,
                 "load": {
                     "enabled": load,
                     "start_step": load_start,
@@ -125,8 +159,42 @@ def run(
             }
         )
         plan = settings.plan()
-        cpu_load = settings.cpu_load()
     with one_sentence(settings.out):
-        conclusion = execute(settings, plan, cpu_load, progress_console())
+        conclusion = execute(settings, plan, progress_console())
+    show(conclusion)
+    exit_as(conclusion)
+
+
+def share_in(text: str) -> float:
+    """Read a share such as ``3%`` or ``0.03``.
+
+    Raises
+    ------
+    ValueError
+        If the text is no share between 0 and 1.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / (100 if "%" in text else 1)
+    except ValueError as problem:
+        raise ValueError(f"--precision: {text!r} is no share; write 3%.") from problem
+    if not 0 < share < 1:
+        raise ValueError(f"--precision: {text!r} is not between 0 and 100 %; write 3%.")
+    return share
+
+
+def _go_on(context: typer.Context, directory: Path, asked: Mapping[str, object]) -> None:
+    """Resume a run: by its own plan and settings, but for what was given anew."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    foreign = sorted(given - _WITH_RESUME)
+    with usage():
+        if foreign:
+            option = {"plan_file": "plan", "cool_down": "cool-down"}.get(foreign[0], foreign[0]).replace("_", "-")
+            raise ValueError(f"--resume goes on with the plan in {directory}, which decides what --{option} would.")
+    anew = {{"timeout": "timeout_s"}.get(name, name) for name in given | {"api_key"}}
+    with one_sentence(directory):
+        settings = settings_to_resume(directory, {name: value for name, value in asked.items() if name in anew})
+        conclusion = resume(settings, progress_console())
     show(conclusion)
     exit_as(conclusion)

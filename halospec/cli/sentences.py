@@ -37,6 +37,7 @@ _REASONS = (
 )
 _OPTIONS = {
     "timeout_s": "timeout",
+    "cool_down_s": "cool-down",
     "start_step": "load-start",
     "seconds": "load-seconds",
     "workers": "load-workers",

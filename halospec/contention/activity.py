@@ -80,16 +80,22 @@ class Activity:
             yield sample, min(ended_ns, sample.ended_ns) - max(started_ns, sample.started_ns)
 
 
-def phase_of(activity: Activity, started_ns: int, ended_ns: int) -> Phase:
+def phase_of(activity: Activity, started_ns: int, ended_ns: int, *, load_seen: bool = False) -> Phase:
     """Return the phase of a measured request.
 
     ``load`` if the burners were at work in at least half of its interval; otherwise ``steady`` if it started
     before they first were, or they never were; otherwise ``recovery``.
+
+    Parameters
+    ----------
+    load_seen
+        Whether the trial had load before ``activity`` begins, in a run that was cut short and goes on.
     """
     if activity.overlap(started_ns, ended_ns) >= LOAD_OVERLAP:
         return Phase.LOAD
     onset_ns = activity.first_onset_ns
-    return Phase.STEADY if onset_ns is None or started_ns < onset_ns else Phase.RECOVERY
+    before_load = onset_ns is None or started_ns < onset_ns
+    return Phase.STEADY if before_load and not load_seen else Phase.RECOVERY
 
 
 def _length_ns(started_ns: int, ended_ns: int) -> int:

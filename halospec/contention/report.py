@@ -22,6 +22,10 @@ class LoadReport(BaseModel):
         From the first sample to the last; ``None`` if no load ran.
     samples
         ``[started_ns, ended_ns, cpu_percent]``, the last rounded to 0.1.
+    trial_attempt
+        As in the trial's records.
+    steps
+        Measured steps of a trial that came to its end; ``None`` for one that was cut short.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,9 +38,20 @@ class LoadReport(BaseModel):
     started_ns: int | None = None
     ended_ns: int | None = None
     samples: tuple[tuple[int, int, float], ...] = ()
+    trial_id: str | None = None
+    trial_attempt: int = Field(default=1, ge=1)
+    steps: int | None = None
 
 
-def report(injector: Injector, *, block: int, mode: str) -> LoadReport:
+def report(
+    injector: Injector,
+    *,
+    block: int,
+    mode: str,
+    trial_id: str | None = None,
+    trial_attempt: int = 1,
+    steps: int | None = None,
+) -> LoadReport:
     """Return what an injector offered and achieved in the trial of ``mode`` in ``block``."""
     activity = injector.activity
     samples = activity.samples
@@ -52,4 +67,7 @@ def report(injector: Injector, *, block: int, mode: str) -> LoadReport:
         started_ns=started_ns,
         ended_ns=ended_ns,
         samples=tuple((s.started_ns, s.ended_ns, round(s.cpu_percent, 1)) for s in samples),
+        trial_id=trial_id,
+        trial_attempt=trial_attempt,
+        steps=steps,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from pydantic import JsonValue
 
 from halospec.controllers.adaptive import AdaptiveController, AdaptiveSettings
 from halospec.controllers.calibration import calibrate
@@ -30,12 +32,15 @@ class Mode:
         Every k that it may ask for. More than one: it chooses anew for each request.
     start
         Makes the trial's controller from its warm-up's outcomes.
+    settings
+        The rule's numbers: what a trial's identity says of it beside its name.
     """
 
     name: str
     warmup_length: int
     lengths: frozenset[int]
     start: Callable[[Sequence[Outcome]], Controller]
+    settings: Mapping[str, JsonValue]
 
 
 def mode_named(name: str) -> Mode:
@@ -60,6 +65,7 @@ def _fixed(draft_length: int) -> Mode:
         draft_length,
         frozenset({draft_length}),
         lambda _warmup: FixedController(draft_length),
+        {"draft_length": draft_length},
     )
 
 
@@ -69,4 +75,4 @@ def _adaptive(settings: AdaptiveSettings) -> Mode:
         return AdaptiveController(settings, calibrate(latencies_ms, settings.calibration))
 
     lengths = frozenset(range(settings.min_length, settings.max_length + 1))
-    return Mode("adaptive", settings.start_length, lengths, start)
+    return Mode("adaptive", settings.start_length, lengths, start, asdict(settings))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from halospec.controllers.modes import Mode, mode_named
-from halospec.experiment.plan import Plan
+from halospec.experiment.plan import Plan, Trial
 from halospec.knobs.types import Knob, KnobKind
 from halospec.records.probe import KnobReport
 
@@ -33,6 +34,7 @@ def require_feasible(plan: Plan, knob: Knob, report: KnobReport | None = None) -
         problem = _problem(mode, knob, report)
         if problem is not None:
             raise PlanRefused(problem)
+    _require_turns(plan, knob)
 
 
 def feasible_part(plan: Plan, knob: Knob, report: KnobReport | None = None) -> tuple[Plan, tuple[str, ...]]:
@@ -43,13 +45,15 @@ def feasible_part(plan: Plan, knob: Knob, report: KnobReport | None = None) -> t
     Raises
     ------
     PlanRefused
-        If no mode is left.
+        If no mode is left, or those that are left cannot take turns as the plan has them do.
     """
     problems = {mode.name: problem for mode in _modes(plan) if (problem := _problem(mode, knob, report)) is not None}
-    kept = tuple(trial for trial in plan.trials if trial.mode not in problems)
+    kept = tuple(left for trial in plan.trials if (left := _without(trial, problems)) is not None)
     if not kept:
         raise PlanRefused(next(iter(problems.values())))
-    return replace(plan, trials=kept), tuple(problems.values())
+    part = replace(plan, trials=kept)
+    _require_turns(part, knob)
+    return part, tuple(problems.values())
 
 
 def lengths_of(plan: Plan) -> frozenset[int]:
@@ -65,9 +69,28 @@ def telling_lengths(plan: Plan) -> tuple[int, ...]:
     return tuple(sorted({0, drafting[0], drafting[-1]}))
 
 
+def _without(trial: Trial, left_out: Collection[str]) -> Trial | None:
+    """Return a trial without these modes; None if none of its own is left."""
+    modes = tuple(mode for mode in trial.modes if mode not in left_out)
+    if not modes:
+        return None
+    return replace(trial, together=modes) if trial.together else trial
+
+
+def _require_turns(plan: Plan, knob: Knob) -> None:
+    """Refuse to load or start a server anew at every request of modes that take turns."""
+    if knob.per_request or all(len(trial.modes) == 1 for trial in plan.trials):
+        return
+    raise PlanRefused(
+        "In an interleaved plan k changes from request to request, and the knob"
+        f" {knob.name} changes it only by loading or starting the server anew; use --design blocked, or a knob that"
+        " works per request (one model alias per k: `halospec aliases create`)."
+    )
+
+
 def _modes(plan: Plan) -> list[Mode]:
     """Return a plan's modes, fixed ones first, by k: what is told of them should not come in a trial's random order."""
-    modes = [mode_named(name) for name in dict.fromkeys(trial.mode for trial in plan.trials)]
+    modes = [mode_named(name) for name in plan.modes]
     return sorted(modes, key=lambda mode: (len(mode.lengths), min(mode.lengths)))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from halospec.knobs.types import Knob, KnobKind
 from halospec.records.probe import KnobReport, ProbeReport, Verdict
 
+_OFFER = " With --allow-placebo the run goes on, and everything that comes of it is stamped PLACEBO."
+
 
 class PlaceboRefused(Exception):
     """No knob has any effect, so a run would compare equal things; the message says what to do instead."""
@@ -31,7 +33,12 @@ class KnobChoice:
 
 
 def choose_knob(
-    report: ProbeReport, knobs: Sequence[Knob], lengths: Collection[int], *, allow_placebo: bool
+    report: ProbeReport,
+    knobs: Sequence[Knob],
+    lengths: Collection[int],
+    *,
+    allow_placebo: bool,
+    offer_placebo: bool = True,
 ) -> KnobChoice:
     """Return the first knob that was obeyed, else the first that may have been.
 
@@ -39,6 +46,8 @@ def choose_knob(
     ----------
     lengths
         All that will be asked for. Plain decoding alone needs no knob that works, only a server that drafts nothing.
+    offer_placebo
+        Whether a refusal may say that the user can insist.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def choose_knob(
     if set(lengths) == {0} and _decodes_plainly(ignored):
         return KnobChoice(by_name[ignored.knob], ignored)
     if not allow_placebo:
-        raise PlaceboRefused(_refusal(report))
+        raise PlaceboRefused(_refusal(report) + (_OFFER if offer_placebo else ""))
     return KnobChoice(by_name[ignored.knob], ignored, placebo=True)
 
 
@@ -72,15 +81,11 @@ def _refusal(report: ProbeReport) -> str:
     if first.kind == KnobKind.NONE:
         return (
             f"With --knob {first.knob} no draft length is sent, so modes that differ in k alone would measure the same"
-            " thing; name another knob, or leave the option out to have all of them tried. With --allow-placebo the run"
-            " goes on, and everything that comes of it is stamped PLACEBO."
+            " thing; name another knob, or leave the option out to have all of them tried."
         )
     if len(report.knobs) == 1:
         found = f"The server ignores the draft length (knob {first.knob}: {first.reason.rstrip('.')})"
     else:
         names = ", ".join(knob.knob for knob in report.knobs)
         found = f"The server ignores the draft length ({first.reason.rstrip('.')}; tried: {names})"
-    return (
-        f"{found}, so modes that differ in k alone would measure the same thing. {report.advice}"
-        " With --allow-placebo the run goes on, and everything that comes of it is stamped PLACEBO."
-    )
+    return f"{found}, so modes that differ in k alone would measure the same thing. {report.advice}"

@@ -19,20 +19,29 @@ class LoadSchedule:
         self._window = window
         self._injector = injector
         self._tasks = tasks
+        self._entered = False
 
     async def before_step(self, step: int) -> None:
-        """Switch as the plan wants it for a step; returns when the load is on, or gone."""
+        """Switch as the plan wants it for a step; returns when the load is on, or gone.
+
+        The first step that is announced may lie in the middle of the window, or behind it: a run goes on there.
+        """
         window = self._window
         if window is None:
             return
-        if step == 1 and window.start_s is not None:
-            self._tasks.start_soon(self._run_by_the_clock, window.start_s, window.duration_s)
-        if step == window.start_step:
-            await self._injector.start()
-            if window.duration_s is not None:
-                self._tasks.start_soon(self._stop_after, window.duration_s)
-        if step == window.stop_step:
+        if window.stop_step is not None and step >= window.stop_step:
             await self._injector.stop()
+        elif not self._entered and (window.start_step is None or step >= window.start_step):
+            self._entered = True
+            await self._enter(window)
+
+    async def _enter(self, window: LoadWindow) -> None:
+        if window.start_s is not None:
+            self._tasks.start_soon(self._run_by_the_clock, window.start_s, window.duration_s)
+            return
+        await self._injector.start()
+        if window.duration_s is not None:
+            self._tasks.start_soon(self._stop_after, window.duration_s)
 
     async def _run_by_the_clock(self, start_s: float, duration_s: float | None) -> None:
         await anyio.sleep(start_s)

@@ -15,7 +15,13 @@ from halospec.records.switches import SwitchRecord
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the plan a request stands."""
+    """Where in the plan a request stands.
+
+    Attributes
+    ----------
+    trial_id, trial_attempt
+        As in the request's record.
+    """
 
     mode: str
     block: int
@@ -23,6 +29,8 @@ class Place:
     global_step: int
     prompt_id: str
     is_warmup: bool = False
+    trial_id: str | None = None
+    trial_attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,15 +51,30 @@ class Steering:
 
 
 def record_of(
-    place: Place, draft_length: int, attempted: Attempted, activity: Activity, steering: Steering
+    place: Place,
+    draft_length: int,
+    attempted: Attempted,
+    activity: Activity,
+    steering: Steering,
+    *,
+    load_seen: bool = False,
+    nonce: str | None = None,
 ) -> RequestRecord:
-    """Return the record of an ended request; its phase follows from the load measured meanwhile."""
+    """Return the record of an ended request; its phase follows from the load measured meanwhile.
+
+    Parameters
+    ----------
+    load_seen
+        Whether the trial had load before ``activity`` begins.
+    nonce
+        The words that were put before the prompt.
+    """
     started_ns, ended_ns = attempted.started_ns, attempted.ended_ns
     reply = attempted.completion
     first_token_ns = reply.first_token_ns if reply else None
     return RequestRecord(
         mode=place.mode,
-        phase=Phase.WARMUP if place.is_warmup else phase_of(activity, started_ns, ended_ns),
+        phase=Phase.WARMUP if place.is_warmup else phase_of(activity, started_ns, ended_ns, load_seen=load_seen),
         step=place.step,
         global_step=place.global_step,
         block=place.block,
@@ -85,6 +108,9 @@ def record_of(
         predicted_ms=reply.predicted_ms if reply else None,
         finish_reason=reply.finish_reason if reply else None,
         text_sha256=hashlib.sha256(reply.text.encode()).hexdigest() if reply else None,
+        trial_id=place.trial_id,
+        trial_attempt=place.trial_attempt,
+        nonce=nonce,
     )
 
 

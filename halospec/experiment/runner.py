@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +18,14 @@ from halospec.controllers.modes import mode_named
 from halospec.controllers.protocol import Controller, Outcome
 from halospec.endpoints.retry import RetryPolicy, complete_with_retries
 from halospec.endpoints.types import ChatRequest, Endpoint, Message
+from halospec.experiment.coverage import NOTHING_DONE, Coverage, TrialCoverage, TrialIds
 from halospec.experiment.load_schedule import LoadSchedule, scheduled_load
+from halospec.experiment.nonce import nonce, with_nonce
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Plan, Trial
 from halospec.experiment.recording import Place, Steering, outcome_of, record_of
 from halospec.knobs.types import Knob, Switch
-from halospec.records.schema import RequestRecord
+from halospec.records.schema import PRELOAD, RequestRecord
 from halospec.workloads.prompts import Prompt
 
 
@@ -52,12 +54,27 @@ class ServerGone(Exception):
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How every request of the run asks for its tokens."""
+class _Course:
+    """What all requests of a trial have in common."""
 
-    max_tokens: int = 64
-    temperature: float = 0.0
-    ignore_eos: bool = False
+    plan: Plan
+    trial: Trial
+    trial_id: str
+    so_far: TrialCoverage
+
+    def warmup(self, number: int, mode: str) -> tuple[Place, Prompt]:
+        """Return the place of a warm-up request, and its prompt."""
+        prompt = self.plan.warmup_prompt_at(self.trial.block, number)
+        return self._place(mode, number, 0, prompt, is_warmup=True), prompt
+
+    def step(self, step: int, mode: str, global_step: int) -> tuple[Place, Prompt]:
+        """Return the place of a measured request, and its prompt."""
+        prompt = self.plan.prompt_at(self.trial.block, step)
+        return self._place(mode, step, global_step, prompt, is_warmup=False), prompt
+
+    def _place(self, mode: str, step: int, global_step: int, prompt: Prompt, *, is_warmup: bool) -> Place:
+        block, attempt = self.trial.block, self.so_far.attempt
+        return Place(mode, block, step, global_step, prompt.prompt_id, is_warmup, self.trial_id, attempt)
 
 
 class Runner:
@@ -68,14 +85,17 @@ class Runner:
     knob
         Brings the server to a request's draft length before it is sent, where requests alone do not; the endpoint is
         one that this knob steers.
-    placebo
-        Whether k is known to have no effect on this server.
     make_injector
         Gives each trial whose plan has load an injector of its own.
-    seed
-        Where temperature is above 0, step i of a block samples alike in every mode.
+    trial_ids
+        Gives the id that a trial's records bear.
+    nonces_of
+        Has words put before every prompt, so that no cache of prompts knows it: something that no other process which
+        asks this server has, such as the time of its start. ``None``: prompts are sent as they are.
     max_failures
         Failed requests in a row after which the run gives up.
+    placebo
+        Whether k is known to have no effect on this server.
     """
 
     def __init__(
@@ -86,27 +106,30 @@ class Runner:
         observer: Observer,
         clock: Clock,
         *,
-        sampling: Sampling,
-        seed: int,
+        trial_ids: TrialIds,
+        nonces_of: str | None = None,
         retries: RetryPolicy,
         max_failures: int = 20,
         placebo: bool = False,
     ) -> None:
         self._endpoint = endpoint
         self._knob = knob
-        self._placebo = placebo
         self._make_injector = make_injector
         self._observer = observer
         self._clock = clock
-        self._sampling = sampling
-        self._seed = seed
+        self._trial_ids = trial_ids
+        self._nonces_of = nonces_of
         self._retries = retries
         self._max_failures = max_failures
+        self._placebo = placebo
         self._failures_in_a_row = 0
         self._global_step = 0
+        self._is_fresh = True
 
-    async def run(self, plan: Plan) -> None:
-        """Run every trial in turn.
+    async def run(self, plan: Plan, progress: Coverage = NOTHING_DONE) -> None:
+        """Run every trial in turn, or what ``progress`` leaves of them.
+
+        May be called again with more: numbers go on, and the preload is not repeated.
 
         Raises
         ------
@@ -119,77 +142,102 @@ class Runner:
         StoreError
             If a record could not be kept.
         """
+        self._global_step = max(self._global_step, progress.global_step)
         for trial in plan.trials:
-            await self._run_trial(trial, plan)
+            so_far = progress.of(trial)
+            if so_far.done:
+                continue
+            course = _Course(plan, trial, self._trial_ids(trial), so_far)
+            if self._is_fresh:
+                await self._preload(course)
+                self._is_fresh = False
+            else:
+                await anyio.sleep(plan.pauses.between_trials_s)
+            await self._run_trial(course)
 
-    async def _run_trial(self, trial: Trial, plan: Plan) -> None:
-        mode = mode_named(trial.mode)
-        warmup = [await self._warm_up(trial, plan, number, mode.warmup_length) for number in range(1, plan.warmup + 1)]
-        controller = mode.start(warmup)
+    async def _preload(self, course: _Course) -> None:
+        first = mode_named(course.plan.order_at(course.trial, 1)[0])
+        for number in range(1, course.plan.preload + 1):
+            await self._ask(course, *course.warmup(number, PRELOAD), first.warmup_length, Activity)
+
+    async def _run_trial(self, course: _Course) -> None:
+        trial = course.trial
+        controllers = await self._warm_up(course)
         injector = self._make_injector() if trial.phases.load else NoLoad()
+        steps: int | None = None
         try:
             async with scheduled_load(trial.phases.load, injector) as load:
-                await self._measure(trial, plan, controller, injector, load)
+                steps = await self._measure(course, controllers, injector, load)
         finally:
-            self._observer.trial_ended(report(injector, block=trial.block, mode=trial.mode))
+            self._observer.trial_ended(
+                report(
+                    injector,
+                    block=trial.block,
+                    mode=trial.mode,
+                    trial_id=course.trial_id,
+                    trial_attempt=course.so_far.attempt,
+                    steps=steps,
+                )
+            )
+
+    async def _warm_up(self, course: _Course) -> dict[str, Controller]:
+        """Warm up every mode that has not been; return the modes' controllers."""
+        plan, modes = course.plan, {name: mode_named(name) for name in course.trial.modes}
+        outcomes: dict[str, list[Outcome]] = {name: [] for name in modes}
+        for number in range(1, plan.warmup + 1):
+            missing = [n for n in plan.order_at(course.trial, number) if (number, n) not in course.so_far.warmed_up]
+            for name in missing:
+                record = await self._ask(course, *course.warmup(number, name), modes[name].warmup_length, Activity)
+                outcomes[name].append(outcome_of(record))
+            if missing:
+                await anyio.sleep(plan.pauses.after_warmup_s)
+        return {name: mode.start(outcomes[name]) for name, mode in modes.items()}
 
     async def _measure(
-        self, trial: Trial, plan: Plan, controller: Controller, injector: Injector, load: LoadSchedule
-    ) -> None:
+        self, course: _Course, controllers: Mapping[str, Controller], injector: Injector, load: LoadSchedule
+    ) -> int:
+        """Send the steps' requests; return how many steps there were."""
+        plan, trial = course.plan, course.trial
         started_ns = self._clock()
         step = 0
         while not self._over(trial.phases, step, started_ns):
             step += 1
+            missing = [mode for mode in plan.order_at(trial, step) if (step, mode) not in course.so_far.measured]
+            if not missing:
+                continue
             await load.before_step(step)
-            self._global_step += 1
-            prompt = plan.prompt_at(trial.block, step)
-            place = Place(trial.mode, trial.block, step, self._global_step, prompt.prompt_id)
-            record = await self._ask(place, plan, prompt, controller.choose(), lambda: injector.activity)
-            controller.update(outcome_of(record))
+            for mode in missing:
+                self._global_step += 1
+                place, prompt = course.step(step, mode, self._global_step)
+                controller = controllers[mode]
+                record = await self._ask(course, place, prompt, controller.choose(), lambda: injector.activity)
+                controller.update(outcome_of(record))
             await anyio.sleep(plan.pauses.after_step_s)
+        return step
 
     def _over(self, phases: PhasePlan, steps_done: int, started_ns: int) -> bool:
         if phases.steps is not None:
             return steps_done >= phases.steps
         return (self._clock() - started_ns) / 1e9 >= (phases.seconds or 0.0)
 
-    async def _warm_up(self, trial: Trial, plan: Plan, number: int, draft_length: int) -> Outcome:
-        prompt = plan.warmup_prompt_at(trial.block, number)
-        place = Place(trial.mode, trial.block, number, 0, prompt.prompt_id, is_warmup=True)
-        record = await self._ask(place, plan, prompt, draft_length, Activity)
-        await anyio.sleep(plan.pauses.after_warmup_s)
-        return outcome_of(record)
-
     async def _ask(
-        self, place: Place, plan: Plan, prompt: Prompt, draft_length: int, activity: Callable[[], Activity]
+        self, course: _Course, place: Place, prompt: Prompt, draft_length: int, activity: Callable[[], Activity]
     ) -> RequestRecord:
         switch = await self._knob.switch_to(draft_length)
         if switch is not None:
             self._observer.server_switched(place, switch)
         self._observer.request_sent(place, draft_length)
-        request = self._request(place, plan, prompt)
+        words = None if self._nonces_of is None else _nonce(place, course.plan, self._nonces_of)
+        text = prompt.text if words is None else with_nonce(prompt.text, words)
+        request = _request(place, course.plan, text)
         attempted = await complete_with_retries(self._endpoint, request, draft_length, self._retries, self._clock)
         steering = Steering(self._knob.name, switch, self._placebo)
-        record = record_of(place, draft_length, attempted, activity(), steering)
+        record = record_of(
+            place, draft_length, attempted, activity(), steering, load_seen=course.so_far.load_seen, nonce=words
+        )
         self._observer.request_ended(record)
         self._count_failures(record)
         return record
-
-    def _request(self, place: Place, plan: Plan, prompt: Prompt) -> ChatRequest:
-        greedy = self._sampling.temperature == 0.0
-        return ChatRequest(
-            messages=(Message("user", prompt.text),),
-            max_tokens=self._sampling.max_tokens,
-            temperature=self._sampling.temperature,
-            seed=None if greedy else self._sampling_seed(place),
-            stop=plan.stop,
-            ignore_eos=self._sampling.ignore_eos,
-        )
-
-    def _sampling_seed(self, place: Place) -> int:
-        """Return a seed that the same step has in every mode and no other step has, in this run or the next seed's."""
-        digest = hashlib.sha256(f"{self._seed}/{place.block}/{place.is_warmup}/{place.step}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") >> 1
 
     def _count_failures(self, record: RequestRecord) -> None:
         self._failures_in_a_row = 0 if record.success else self._failures_in_a_row + 1
@@ -198,3 +246,33 @@ class Runner:
                 f"{self._failures_in_a_row} requests in a row failed, the last one because: {record.error} "
                 "The run was stopped; what was measured is kept."
             )
+
+
+def _request(place: Place, plan: Plan, text: str) -> ChatRequest:
+    sampling = plan.sampling
+    return ChatRequest(
+        messages=(Message("user", text),),
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        seed=None if sampling.temperature == 0.0 else _sampling_seed(place, plan.seed),
+        stop=plan.stop,
+        ignore_eos=sampling.ignore_eos,
+    )
+
+
+def _sampling_seed(place: Place, seed: int) -> int:
+    """Return a seed that the same step has in every mode and no other step has, in this run or the next seed's."""
+    digest = hashlib.sha256(f"{seed}/{place.block}/{place.is_warmup}/{place.step}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _nonce(place: Place, plan: Plan, process: str) -> str:
+    return nonce(
+        plan.seed,
+        mode=place.mode,
+        block=place.block,
+        step=place.step,
+        is_warmup=place.is_warmup,
+        trial_attempt=place.trial_attempt,
+        run=process,
+    )

@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Protocol
 
 import anyio
-from pydantic import JsonValue
+from pydantic import ValidationError
 
 import halospec
-from halospec.clock import start_clock
+from halospec.clock import Clock, resume_clock, start_clock
 from halospec.config import AUTO, RunSettings
-from halospec.contention.cpu import CpuInjector, CpuLoadSettings
 from halospec.contention.report import LoadReport
 from halospec.endpoints.chat import ChatEndpoint
-from halospec.endpoints.retry import RetryPolicy
+from halospec.endpoints.preflight import PreflightError
 from halospec.endpoints.types import ChatRequest, EndpointError, Message
+from halospec.experiment.coverage import NOTHING_DONE, Coverage, coverage_of
+from halospec.experiment.description import require_unused_directory
 from halospec.experiment.feasibility import feasible_part, lengths_of, require_feasible, telling_lengths
+from halospec.experiment.forecast import forecast, forecast_sentences
 from halospec.experiment.knob_choice import KnobChoice, choose_knob, unprobed_knob
+from halospec.experiment.measuring import Measuring, MeasuringObserver
 from halospec.experiment.plan import Plan
-from halospec.experiment.recording import Place, switch_record_of
-from halospec.experiment.runner import Observer, Runner, Sampling
+from halospec.experiment.plan_file import read_plan, write_plan
+from halospec.experiment.resume import last_moment_ns, prepare_resumption
+from halospec.experiment.run_manifest import (
+    close_manifest,
+    describe_server,
+    difference,
+    is_alive,
+    manifest_of,
+    trial_ids_of,
+)
 from halospec.experiment.server_account import account_of
+from halospec.experiment.timings import probed_timings
 from halospec.experiment.token_counts import require_countable_tokens
-from halospec.knobs.arguments import shown_arguments, split_arguments
-from halospec.knobs.restart import Restart
-from halospec.knobs.types import Knob, KnobError, KnobKind, Switch
+from halospec.knobs.arguments import MASK
+from halospec.knobs.types import Knob, KnobError, KnobKind
 from halospec.probe.errors import ProbeError
 from halospec.probe.observer import ProbeObserver
 from halospec.probe.settings import ProbeSettings
-from halospec.records.manifest import (
-    Manifest,
-    PlannedPrompt,
-    PlannedTrial,
-    ServerDescription,
-    Status,
-    write_manifest,
-)
+from halospec.records.manifest import Manifest, Resumption, Status, read_manifest, write_manifest
 from halospec.records.probe import ProbeReport
 from halospec.records.schema import RequestRecord
-from halospec.records.store import RecordJournal, RunFiles, StoreError
+from halospec.records.store import RunFiles, StoreError, read_lines
 from halospec.target import Target, open_target, probe_target
-from halospec.telemetry.host import host_facts
-from halospec.workloads.prompts import prompt_set_sha256
 
 _SETTLING_TOKENS = 8
-_COMMAND_LINES = ("server_command", "draft_args", "no_draft_args")
-"""Settings in which a key may stand among the arguments."""
-_PACKAGES = ("anyio", "httpx", "numpy", "pandas", "psutil", "pydantic", "llama-cpp-python")
 
 
-async def run_session(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettings, observer: SessionObserver) -> None:
-    """Probe the server, then run a plan into ``settings.out``, with this much load where the plan has any.
+class SessionObserver(MeasuringObserver, ProbeObserver, Protocol):
+    """Watches a session from its probe to its end."""
+
+
+async def run_session(settings: RunSettings, plan: Plan, observer: SessionObserver) -> None:
+    """Probe the server, then run a plan into ``settings.out``.
 
     Parameters
     ----------
@@ -73,42 +75,124 @@ async def run_session(settings: RunSettings, plan: Plan, cpu_load: CpuLoadSettin
         If the run had to stop; what was measured is kept and the manifest says why.
     """
     files = RunFiles(settings.out)
-    _refuse_unfit_directory(files)
+    require_unused_directory(files.directory, files.manifest, files.records)
     clock = start_clock()
     started_at = datetime.now(UTC)
-    longest = telling_lengths(plan)[-1]
-    async with open_target(_knob_settled(settings), clock, files.server_log, first_length=longest) as target:
+    async with _open(settings, plan, clock, files) as target:
         report, choice = await _probe(settings, plan, target, observer)
         plan = _feasible(plan, choice, settings, observer)
-        async with target.endpoint(choice.knob) as endpoint:
-            await _settle(endpoint, choice.knob, plan)
-            await require_countable_tokens(endpoint, plan.prompts[0].text, min(lengths_of(plan)))
+        await _make_ready(target, choice.knob, plan)
         account = await account_of(target.server.kind.name, target.api, settings.connection.api_key)
-        manifest = _manifest(settings, plan, target, account, report, choice, started_at)
+        manifest = manifest_of(settings, plan, describe_server(target.server, account), report, choice, started_at)
         write_manifest(manifest, files.manifest)
-        observer.run_planned(plan, choice)
-        try:
-            await _measure(settings, plan, target, choice, cpu_load, files, observer)
-        except anyio.get_cancelled_exc_class():
-            _close(manifest, files, Status.INTERRUPTED, "interrupted by the user")
-            raise
-        except Exception as error:
-            _close(manifest, files, Status.FAILED, str(error) or type(error).__name__)
-            raise
-        _close(manifest, files, Status.COMPLETE, None)
+        write_plan(plan, files.plan)
+        timings = None if report is None or choice.report is None else probed_timings(report, choice.report)
+        for sentence in forecast_sentences(forecast(plan, timings), pilot_follows=True):
+            observer.told(sentence)
+        await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), NOTHING_DONE)
 
 
-def _knob_settled(settings: RunSettings) -> RunSettings:
-    """Whoever gives a command for the server wants it started anew: a run need not try the other knobs first."""
-    if settings.server_command is not None and settings.knob == AUTO:
-        return settings.model_copy(update={"knob": Restart.name})
-    return settings
+async def resume_session(settings: RunSettings, observer: SessionObserver) -> None:
+    """Go on with the run in ``settings.out`` where it was cut short, by its own plan.
+
+    Parameters
+    ----------
+    settings
+        Those that the run began with, and how to reach the server now.
+
+    Raises
+    ------
+    StoreError
+        If there is no run there that could go on.
+    PreflightError
+        If the server is not the one that the run began with.
+    """
+    files = RunFiles(settings.out)
+    manifest, plan = _begun(files)
+    if settings.precision is None and _is_complete(manifest, plan, files):
+        observer.told("Nothing of this run is left to do.")
+        if manifest.status is not Status.COMPLETE:
+            close_manifest(files, Status.COMPLETE, None)
+        return
+    clock = resume_clock(manifest.started_at, last_moment_ns(files))
+    async with _open(settings, plan, clock, files) as target:
+        now = describe_server(target.server, manifest.server.account)
+        other = difference(manifest.server, now)
+        if other is not None:
+            raise PreflightError(f"The server at {now.base_url} is not the one that the run began with: {other}.")
+        _, choice = await _probe(settings, plan, target, observer)
+        if choice.placebo and not manifest.placebo:
+            raise PreflightError(
+                f"The server ignores the draft length now (knob {choice.knob.name}), and obeyed it when the run began;"
+                " start it as it was then."
+            )
+        choice = replace(choice, placebo=manifest.placebo)
+        await _make_ready(target, choice.knob, plan)
+        resumed = prepare_resumption(files, plan, trial_ids_of(manifest))
+        resumption = Resumption(at=datetime.now(UTC), after_records=resumed.records, voided=resumed.voided)
+        going_on = {"status": Status.RUNNING, "reason": None, "ended_at": None}
+        manifest = manifest.model_copy(update={"resumptions": (*manifest.resumptions, resumption), **going_on})
+        write_manifest(manifest, files.manifest)
+        observer.told(_resumed_sentence(resumption))
+        await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), resumed.coverage)
+
+
+def settings_to_resume(directory: Path, given: Mapping[str, object]) -> RunSettings:
+    """Return the settings that a run began with, with what is given now in their place.
+
+    Raises
+    ------
+    StoreError
+        If there is no run in the directory that says how it began, or it began with a secret that was not kept.
+    """
+    manifest = read_manifest(RunFiles(directory).manifest)
+    if manifest is None:
+        raise StoreError(f"{directory} holds no manifest.json, so nothing tells how its run began.")
+    kept = {name: value for name, value in manifest.settings.items() if name in RunSettings.model_fields}
+    replaced = {name: value for name, value in given.items() if value is not None}
+    settings = {**kept, "knob": manifest.knob or AUTO, **replaced, "plan_file": None, "out": directory}
+    if settings.get("server_command") and MASK in str(settings["server_command"]):
+        raise StoreError("The server's command line held a key, which is not kept; give --server-command again.")
+    try:
+        return RunSettings.model_validate(settings)
+    except ValidationError as problem:
+        reason = problem.errors(include_url=False)[0]["msg"]
+        raise StoreError(f"The settings in {directory}/manifest.json cannot be used: {reason}.") from problem
+
+
+def _begun(files: RunFiles) -> tuple[Manifest, Plan]:
+    """Return the manifest and the plan of a run that can go on."""
+    manifest = read_manifest(files.manifest)
+    if manifest is None or not files.plan.exists():
+        raise StoreError(f"{files.directory} holds no manifest.json and plan.json, so its run cannot go on.")
+    if manifest.halospec != halospec.__version__:
+        raise StoreError(
+            f"The run in {files.directory} began with halospec {manifest.halospec}, and this is {halospec.__version__};"
+            " a run goes on with the version that it began with."
+        )
+    if manifest.status is Status.RUNNING and manifest.process is not None and is_alive(manifest.process):
+        raise StoreError(f"The run in {files.directory} is still under way (process {manifest.process.pid}).")
+    return manifest, read_plan(files.plan)
+
+
+def _is_complete(manifest: Manifest, plan: Plan, files: RunFiles) -> bool:
+    """Tell whether every trial of a plan has been carried out."""
+    records = read_lines(files.records, RequestRecord)
+    covered = coverage_of(plan, trial_ids_of(manifest), records, read_lines(files.load, LoadReport))
+    return all(covered.of(trial).done for trial in plan.trials)
+
+
+@asynccontextmanager
+async def _open(settings: RunSettings, plan: Plan, clock: Clock, files: RunFiles) -> AsyncIterator[Target]:
+    longest = telling_lengths(plan)[-1]
+    async with open_target(settings.with_settled_knob(), clock, files.server_log, first_length=longest) as target:
+        yield target
 
 
 async def _probe(
     settings: RunSettings, plan: Plan, target: Target, observer: SessionObserver
 ) -> tuple[ProbeReport | None, KnobChoice]:
-    asked = ProbeSettings(seed=settings.seed, lengths=telling_lengths(plan), traits=False)
+    asked = ProbeSettings(seed=plan.seed, lengths=telling_lengths(plan), traits=False)
     try:
         report = await probe_target(target, asked, observer)
     except ProbeError as problem:
@@ -119,37 +203,14 @@ async def _probe(
     return report, choose_knob(report, target.knobs, lengths_of(plan), allow_placebo=settings.allow_placebo)
 
 
-async def _measure(
-    settings: RunSettings,
-    plan: Plan,
-    target: Target,
-    choice: KnobChoice,
-    cpu_load: CpuLoadSettings,
-    files: RunFiles,
-    observer: SessionObserver,
-) -> None:
-    with (
-        RecordJournal(files.records) as records,
-        RecordJournal(files.load) as loads,
-        RecordJournal(files.switches) as switches,
-    ):
-        async with target.endpoint(choice.knob) as endpoint:
-            runner = Runner(
-                endpoint,
-                choice.knob,
-                lambda: CpuInjector(cpu_load, target.clock),
-                _Keeping(records, loads, switches, observer),
-                target.clock,
-                sampling=Sampling(settings.max_tokens, settings.temperature, settings.ignore_eos),
-                seed=settings.seed,
-                retries=RetryPolicy(),
-                max_failures=settings.max_failures,
-                placebo=choice.placebo,
-            )
-            await runner.run(plan)
+async def _make_ready(target: Target, knob: Knob, plan: Plan) -> None:
+    """Have aliases loaded, and make sure that tokens can be counted."""
+    async with target.endpoint(knob) as endpoint:
+        await settle(endpoint, knob, plan)
+        await require_countable_tokens(endpoint, plan.prompts[0].text, min(lengths_of(plan)))
 
 
-async def _settle(endpoint: ChatEndpoint, knob: Knob, plan: Plan) -> None:
+async def settle(endpoint: ChatEndpoint, knob: Knob, plan: Plan) -> None:
     """Have every alias loaded and asked once, so that no controller meets one that is still cold."""
     if knob.kind is not KnobKind.MODEL_ALIAS:
         return
@@ -163,7 +224,7 @@ async def _settle(endpoint: ChatEndpoint, knob: Knob, plan: Plan) -> None:
 
 
 def _feasible(plan: Plan, choice: KnobChoice, settings: RunSettings, observer: SessionObserver) -> Plan:
-    if settings.modes is not None or settings.preset is not None:
+    if settings.modes is not None or settings.preset is not None or settings.plan_file is not None:
         require_feasible(plan, choice.knob, choice.report)
         return plan
     plan, left_out = feasible_part(plan, choice.knob, choice.report)
@@ -172,114 +233,18 @@ def _feasible(plan: Plan, choice: KnobChoice, settings: RunSettings, observer: S
     return plan
 
 
-class SessionObserver(Observer, ProbeObserver, Protocol):
-    """Watches a session from its probe to its end."""
-
-    def run_planned(self, plan: Plan, choice: KnobChoice) -> None:
-        """Learn what will run, and through which knob."""
-        ...
-
-    def told(self, sentence: str) -> None:
-        """Learn something that the user should read."""
-        ...
+def _resumed_sentence(resumption: Resumption) -> str:
+    voided = f", {resumption.voided} of them void now: their trials are begun anew" if resumption.voided else ""
+    return f"Going on after {resumption.after_records} records{voided}."
 
 
-class _Keeping:
-    """Puts what the runner reports on disk, then passes it on."""
-
-    def __init__(
-        self, records: RecordJournal, loads: RecordJournal, switches: RecordJournal, observer: Observer
-    ) -> None:
-        self._records = records
-        self._loads = loads
-        self._switches = switches
-        self._observer = observer
-
-    def request_sent(self, place: Place, draft_length: int) -> None:
-        self._observer.request_sent(place, draft_length)
-
-    def request_ended(self, record: RequestRecord) -> None:
-        self._records.append(record)
-        self._observer.request_ended(record)
-
-    def server_switched(self, place: Place, switch: Switch) -> None:
-        self._switches.append(switch_record_of(place, switch))
-        self._observer.server_switched(place, switch)
-
-    def trial_ended(self, load: LoadReport) -> None:
-        self._loads.append(load)
-        self._observer.trial_ended(load)
-
-
-def _refuse_unfit_directory(files: RunFiles) -> None:
-    """Say so before the probe, and not after it, if no run can be written there."""
-    used = next((path for path in (files.manifest, files.records) if path.exists()), None)
-    if used is not None:
-        raise StoreError(f"{files.directory} holds a run already ({used.name}); give another directory with --out.")
-    directory = files.directory.absolute()
-    nearest = next(path for path in (directory, *directory.parents) if path.exists())
-    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        raise StoreError(f"Nothing can be written below {nearest}; give another directory with --out.")
-
-
-def _close(manifest: Manifest, files: RunFiles, status: Status, reason: str | None) -> None:
-    ended = {"status": status, "reason": reason, "ended_at": datetime.now(UTC)}
-    write_manifest(manifest.model_copy(update=ended), files.manifest)
-
-
-def _manifest(
-    settings: RunSettings,
-    plan: Plan,
-    target: Target,
-    account: Mapping[str, JsonValue],
-    report: ProbeReport | None,
-    choice: KnobChoice,
-    started_at: datetime,
-) -> Manifest:
-    server = target.server
-    return Manifest(
-        halospec=halospec.__version__,
-        status=Status.RUNNING,
-        started_at=started_at,
-        seed=settings.seed,
-        knob=choice.knob.name,
-        placebo=choice.placebo,
-        probe=report,
-        settings=settings.model_dump(mode="json")
-        | {name: _without_secrets(getattr(settings, name)) for name in _COMMAND_LINES},
-        server=ServerDescription(
-            base_url=server.base_url,
-            model=server.model,
-            models=server.models,
-            kind=server.kind.name,
-            version=server.recognition.version,
-            server_header=server.server_header,
-            account=dict(account),
-            loaded=server.model_meta.model_dump(mode="json") if server.model_meta else None,
-        ),
-        host=host_facts(),
-        packages={"python": platform.python_version()} | {n: v for n in _PACKAGES if (v := _version_of(n))},
-        trials=tuple(
-            PlannedTrial(
-                block=trial.block,
-                mode=trial.mode,
-                steps=trial.phases.steps,
-                seconds=trial.phases.seconds,
-                load=asdict(trial.phases.load) if trial.phases.load else None,
-            )
-            for trial in plan.trials
-        ),
-        prompts=tuple(PlannedPrompt(prompt_id=p.prompt_id, domain=p.domain, text=p.text) for p in plan.prompts),
-        prompt_set_sha256=prompt_set_sha256(plan.prompts),
-    )
-
-
-def _without_secrets(command: str | None) -> str | None:
-    return None if command is None else shown_arguments(split_arguments(command))
-
-
-def _version_of(package: str) -> str | None:
+async def _measure(measuring: Measuring, progress: Coverage) -> None:
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+        ended = await measuring.run(progress)
+    except anyio.get_cancelled_exc_class():
+        close_manifest(measuring.files, Status.INTERRUPTED, "interrupted by the user")
+        raise
+    except Exception as error:
+        close_manifest(measuring.files, Status.FAILED, str(error) or type(error).__name__)
+        raise
+    close_manifest(measuring.files, Status.COMPLETE, ended)

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
+MASK = "***"
+"""Stands for what is not shown."""
+
 _A_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SECRET_FLAG = re.compile(r"-+(hft|(.*-)?(key|token|secret|password))")
 _SECRET_VARIABLE = re.compile(r"(\w*_)?(key|token|secret|password)", re.IGNORECASE | re.ASCII)
@@ -120,9 +123,9 @@ def _secrets_within(argument: str) -> tuple[str, ...]:
 def _masked(argument: str, secrets: Collection[str]) -> str:
     name, joint, value = argument.partition("=")
     if argument in secrets:
-        return "***"
+        return MASK
     if joint and value in secrets:
-        return f"{name}{joint}***"
+        return f"{name}{joint}{MASK}"
     for secret in _secrets_within(argument):
-        argument = argument.replace(secret, "***")
+        argument = argument.replace(secret, MASK)
     return argument

@@ -78,8 +78,8 @@ def classic_row(record: RequestRecord) -> ClassicRow:
 
 
 def write_classic_csv(records: Iterable[RequestRecord], file: TextIO) -> None:
-    """Write the measured requests in the order of ``global_step``; warm-up requests are left out."""
-    measured = (record for record in records if not record.is_warmup)
+    """Write the measured requests in the order of ``global_step``; warm-up and void requests are left out."""
+    measured = (record for record in records if not (record.is_warmup or record.void))
     file.write(_line(HEADER))
     for record in sorted(measured, key=lambda record: record.global_step):
         file.write(_line(_cells(classic_row(record))))

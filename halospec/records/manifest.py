@@ -25,15 +25,25 @@ class Status(StrEnum):
 
 
 class PlannedTrial(BaseModel):
-    """One trial, in the order in which it was to run."""
+    """One trial, in the order in which it was to run.
+
+    Attributes
+    ----------
+    together
+        The modes that take turns in it; empty for a trial of one mode.
+    trial_id
+        Hash of all that defines it; ``None`` in manifests from before there was one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     block: int
     mode: str
+    together: tuple[str, ...] = ()
     steps: int | None
     seconds: float | None
     load: dict[str, float | None] | None
+    trial_id: str | None = None
 
 
 class PlannedPrompt(BaseModel):
@@ -69,6 +79,34 @@ class ServerDescription(BaseModel):
     loaded: dict[str, Any] | None
 
 
+class RunningProcess(BaseModel):
+    """The process that measures; its number alone may be another's by the time that somebody looks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    created_at: float
+    host: str
+
+
+class Resumption(BaseModel):
+    """One time that a run which had been cut short went on.
+
+    Attributes
+    ----------
+    after_records
+        Whole records that the journal held.
+    voided
+        Those of them that were marked void then, since their trial was begun anew.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    after_records: int
+    voided: int
+
+
 class Manifest(BaseModel):
     """Everything about a run but its records.
 
@@ -81,6 +119,13 @@ class Manifest(BaseModel):
     knob, placebo, probe
         How k reached the server, whether the run went on although it has no effect there, and what the probe found;
         manifests from before there was a probe hold none of them.
+    design
+        How modes were spread over time (halospec.experiment.plan.Design).
+    pairing_sha256
+        Hash of all that decides which request has which prompt and place: runs that share it can be compared request
+        by request.
+    process
+        Which process measures; ``None`` once the run has ended.
     status
         ``running`` in the manifest of a run that is not running means that it was killed.
     """
@@ -98,6 +143,10 @@ class Manifest(BaseModel):
     knob: str | None = None
     placebo: bool = False
     probe: ProbeReport | None = None
+    design: str | None = None
+    pairing_sha256: str | None = None
+    resumptions: tuple[Resumption, ...] = ()
+    process: RunningProcess | None = None
     server: ServerDescription
     host: HostFacts
     packages: dict[str, str]

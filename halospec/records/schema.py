@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from halospec.records.switches import SwitchReason
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+PRELOAD = "preload"
+"""Stands for the mode of the warm-up requests before a run's first trial, which are nobody's."""
 
 
 class Phase(StrEnum):
@@ -106,6 +109,16 @@ class RequestRecord(BaseModel):
         ``None`` where it was not.
     placebo
         Whether the run went on although the server ignores the draft length.
+    trial_id
+        Hash of all that defines the request's trial (halospec.experiment.identity); ``None`` in records from before
+        there was one.
+    trial_attempt
+        1, or more where the trial was begun anew after the run had been cut short in the middle of it.
+    void
+        Whether the trial was begun anew later on: kept, and in no statistic.
+    nonce
+        Words put before the prompt so that no cache of prompts knows it; ``None`` where the server can be told not to
+        use one.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -145,6 +158,10 @@ class RequestRecord(BaseModel):
     switch_ms: float | None = Field(default=None, ge=0.0)
     switch_reason: SwitchReason | None = None
     placebo: bool = False
+    trial_id: str | None = None
+    trial_attempt: int = Field(default=1, ge=1)
+    void: bool = False
+    nonce: str | None = None
 
     @model_validator(mode="after")
     def _a_failure_has_a_reason(self) -> RequestRecord:

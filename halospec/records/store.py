@@ -1,25 +1,28 @@
-"""The files of a run directory: the journal that grows by a line a request, and what is made from it."""
+"""The files of a run directory, and the journals among them, which grow by a line a request."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from types import NoneType, TracebackType, UnionType
-from typing import Any, Self, Union, get_args, get_origin
+from types import TracebackType
+from typing import Self, TypeVar
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from halospec.records.placebo import MEANING, STAMP, is_placebo
 from halospec.records.schema import RequestRecord
+
+Line = TypeVar("Line", bound=BaseModel)
+
+_PIECE = 65_536
+_NO_SUCH_CALL = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+"""What file systems answer that cannot sync a directory."""
 
 
 class StoreError(Exception):
@@ -41,6 +44,11 @@ class RunFiles:
     def records(self) -> Path:
         """The journal: one request a line, in the order in which they ended."""
         return self.directory / "records.jsonl"
+
+    @property
+    def plan(self) -> Path:
+        """What was to run: all that is needed to go on with it."""
+        return self.directory / "plan.json"
 
     @property
     def parquet(self) -> Path:
@@ -91,7 +99,8 @@ class RecordJournal:
     """Appends records to a file of JSON lines; what has been appended survives a killed process.
 
     An existing journal is continued. If its last line lacks its newline, the line is terminated where it is a
-    whole record and cut off where it is a fragment, so that the next record starts a line of its own.
+    whole record and cut off where it is a fragment, so that the next record starts a line of its own. A new one is in
+    its directory for good before the first record is written.
 
     Raises
     ------
@@ -104,7 +113,10 @@ class RecordJournal:
         self._file: io.FileIO | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not path.exists()
             self._file = io.FileIO(path, "a+")
+            if is_new:
+                _sync_directory(path.parent)
             _mend_last_line(self._file)
         except OSError as error:
             self.close()
@@ -149,43 +161,47 @@ def read_records(path: Path) -> Journal:
         If there is no journal, or a line other than a torn last one is not a record.
     """
     file = RunFiles(path).records if path.is_dir() else path
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        raise StoreError(f"{file} does not exist; give a run directory or its records.jsonl.") from error
-    except OSError as error:
-        raise _cannot("read", file, error) from error
-    *lines, rest = content.split(b"\n")
-    records = [_record(line, file, number) for number, line in enumerate(lines, start=1)]
-    if not rest:
-        return Journal(tuple(records), torn=False)
-    if _is_fragment(rest):
-        return Journal(tuple(records), torn=True)
-    return Journal((*records, _record(rest, file, len(lines) + 1)), torn=False)
+    if not file.exists():
+        raise StoreError(f"{file} does not exist; give a run directory or its records.jsonl.")
+    return Journal(tuple(read_lines(file, RequestRecord)), torn=_is_torn(file))
 
 
-def write_parquet(records: Iterable[RequestRecord], path: Path) -> None:
-    """Write the records as one Parquet table; the file appears whole or not at all.
+def read_lines(path: Path, kind: type[Line]) -> Iterator[Line]:
+    """Yield what the lines of a journal of any kind hold, one by one; nothing where there is no file.
 
-    Columns are the fields of :class:`RequestRecord`; ``round_log`` is a list of structs. Fields beyond the schema
-    stand as JSON text in a column ``extra``. The file of a placebo run bears the stamp among its metadata too, which a
-    reader sees whichever columns it asks for.
+    Raises
+    ------
+    StoreError
+        If the file cannot be read, or a line other than a torn last one is not of that kind.
     """
-    rows = tuple(records)
-    table = _arrow_table(rows)
-    if is_placebo(rows):
-        table = table.replace_schema_metadata({STAMP: MEANING})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    write_whole(path, buffer.getvalue())
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n") or not _is_fragment(line):
+                    yield _parsed(line, kind, path, number)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot("read", path, error) from error
 
 
-def read_frame(run_dir: Path) -> pd.DataFrame:
-    """Read the journal as a frame: one row a record, columns named as in the schema, missing values as NA."""
-    frame: pd.DataFrame = _arrow_table(read_records(run_dir).records).to_pandas(
-        types_mapper={pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}.get
-    )
-    return frame
+def mend_journal(path: Path) -> None:
+    """Have a journal end with a whole line: a torn last one is cut off. Nothing where there is no file."""
+    if path.exists():
+        RecordJournal(path).close()
+
+
+def mark_void(path: Path, lines: Collection[int]) -> None:
+    """Mark the records on these lines, which count from 1, as void; all others stay as they are, byte for byte.
+
+    The file is replaced in one step, so a process that is killed meanwhile leaves it as it was.
+    """
+    try:
+        with path.open("rb") as file:
+            content = b"".join(_voided(line) if n in lines else line for n, line in enumerate(file, start=1))
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    write_whole(path, content)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -198,6 +214,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_directory(path.parent)
     except OSError as error:
         # The first failure is the one to tell; if not even the temporary file can go, it is only litter.
         with contextlib.suppress(OSError):
@@ -216,16 +233,48 @@ def _write_all(file: io.FileIO, line: bytes) -> None:
         raise OSError(f"only {written} of {len(line)} bytes were written; the disk may be full")
 
 
+def _sync_directory(directory: Path) -> None:
+    """Wait until a directory's entries are on the disk, where system and file system know how to."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def _mend_last_line(file: io.FileIO) -> None:
-    file.seek(0)
-    content = file.readall()
-    last = content.rpartition(b"\n")[2]
+    last = _unfinished_line(file)
     if not last:
         return
     if _is_fragment(last):
-        file.truncate(len(content) - len(last))
+        file.truncate(os.fstat(file.fileno()).st_size - len(last))
     else:
         file.write(b"\n")
+
+
+def _is_torn(path: Path) -> bool:
+    try:
+        with io.FileIO(path) as file:
+            last = _unfinished_line(file)
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    return bool(last) and _is_fragment(last)
+
+
+def _unfinished_line(file: io.FileIO) -> bytes:
+    """Return what stands behind the last newline, read from the end: a journal may be large."""
+    begin = file.seek(0, os.SEEK_END)
+    tail = b""
+    while begin and b"\n" not in tail:
+        end, begin = begin, max(0, begin - _PIECE)
+        file.seek(begin)
+        tail = file.read(end - begin) + tail
+    return tail.rpartition(b"\n")[2]
 
 
 def _is_fragment(line: bytes) -> bool:
@@ -236,54 +285,21 @@ def _is_fragment(line: bytes) -> bool:
     return False
 
 
-def _record(line: bytes, file: Path, number: int) -> RequestRecord:
+def _voided(line: bytes) -> bytes:
+    """Return a record's line with ``void`` set and nothing else changed."""
+    wanted = RequestRecord.model_validate_json(line).model_copy(update={"void": True})
+    places = re.finditer(rb'"void"\s*:\s*(?:false|true)', line)
+    changed = (line[: place.start()] + b'"void":true' + line[place.end() :] for place in places)
+    # A field that is not of the schema may hold an object with a field of this name.
+    right = (candidate for candidate in changed if RequestRecord.model_validate_json(candidate) == wanted)
+    return next(right, b'{"void":true,' + line.lstrip()[1:])
+
+
+def _parsed(line: bytes, kind: type[Line], file: Path, number: int) -> Line:
     try:
-        return RequestRecord.model_validate_json(line)
+        return kind.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         reason = f"{where}: {first['msg']}" if where else first["msg"]
         raise StoreError(f"{file}, line {number} is not a record: {reason}.") from error
-
-
-def _arrow_table(records: Iterable[RequestRecord]) -> pa.Table:
-    rows = list(records)
-    columns = {
-        name: pa.array([_plain(getattr(row, name)) for row in rows], type=_arrow_type(field.annotation))
-        for name, field in RequestRecord.model_fields.items()
-    }
-    if any(row.model_extra for row in rows):
-        extra = [json.dumps(row.model_extra) if row.model_extra else None for row in rows]
-        columns["extra"] = pa.array(extra, type=pa.string())
-    return pa.table(columns)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    return value
-
-
-_SCALARS: dict[object, pa.DataType] = {
-    bool: pa.bool_(),
-    int: pa.int64(),
-    float: pa.float64(),
-    str: pa.string(),
-}
-
-
-def _arrow_type(annotation: Any) -> pa.DataType:  # an annotation has no narrower type
-    """Return the column type of a field, so that the schema is written once, in :mod:`halospec.records.schema`."""
-    if get_origin(annotation) in (Union, UnionType):
-        (inner,) = (part for part in get_args(annotation) if part is not NoneType)
-        return _arrow_type(inner)
-    if get_origin(annotation) is tuple:
-        return pa.list_(_arrow_type(get_args(annotation)[0]))
-    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        return pa.string()
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields.items()
-        return pa.struct([(name, _arrow_type(field.annotation)) for name, field in fields])
-    return _SCALARS[annotation]

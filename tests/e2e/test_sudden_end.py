@@ -7,15 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
-from command_line import command, halospec, halospec_running
+from command_line import PATIENCE_S, command, halospec, halospec_running, until
 from halospec.demo import REFERENCE_DIRECTORY
 from halospec.records.manifest import Status, read_manifest
 from halospec.records.store import RunFiles, read_records
@@ -23,15 +22,6 @@ from halospec.server_process import bundled_server
 from tiny_models import write_tiny_pair
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE_S = 60.0
-
-
-def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def long_run(url: str, out: Path) -> tuple[object, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from halospec.config import DEFAULT_MODES, LoadSettings, RunSettings, debug_json_wanted
+from halospec.config import RunSettings, debug_json_wanted
+from halospec.contention.cpu import CpuLoadSettings
 from halospec.cores import available_cores
 from halospec.experiment.phases import LoadWindow, PhasePlanError
 from halospec.experiment.plan import classic_plan
+from halospec.plan_settings import DEFAULT_MODES, LoadSettings
 
 
 def settings(**changes: object) -> RunSettings:
@@ -23,7 +26,7 @@ def test_by_default_every_fixed_k_and_adaptive_run_without_load():
     assert {trial.phases.steps for trial in plan.trials} == {15}
     assert {trial.phases.load for trial in plan.trials} == {None}
     assert plan.warmup == 5
-    assert len(plan.prompts) == 12
+    assert len(plan.prompts) == 30
 
 
 def test_load_gives_every_mode_the_same_window():
@@ -42,7 +45,8 @@ def test_the_burners_default_to_every_core_at_full_share():
 
 
 def test_classic_is_the_classic_plan_with_one_burner_and_load_unless_refused():
-    assert settings(preset="classic").plan() == classic_plan(load=True, warmup=5)
+    one_burner = CpuLoadSettings(workers=1)
+    assert settings(preset="classic").plan() == replace(classic_plan(load=True, warmup=5), load=one_burner)
     assert settings(preset="classic").cpu_load().workers == 1
     refused = settings(preset="classic", load=LoadSettings(enabled=False))
     assert refused.plan() == classic_plan(load=False, warmup=5)

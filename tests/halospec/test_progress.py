@@ -7,12 +7,9 @@ import io
 from rich.console import Console
 
 from halospec.experiment.knob_choice import KnobChoice
-from halospec.experiment.phases import parse_phases
-from halospec.experiment.plan import Plan, blocked_plan
 from halospec.progress import ProbeProgress, RunProgress
 from halospec.records.probe import Basis, KnobReport, Verdict
 from halospec.records.schema import Phase
-from halospec.workloads.prompts import Prompt
 from stand_in_knobs import StandInKnob
 
 STEERING = "\x1b]0;mine\x07\x9b31m\u202e"
@@ -21,10 +18,6 @@ STEERING = "\x1b]0;mine\x07\x9b31m\u202e"
 def a_console(*, terminal: bool = False) -> tuple[Console, io.StringIO]:
     seen = io.StringIO()
     return Console(file=seen, force_terminal=terminal, width=200), seen
-
-
-def a_plan() -> Plan:
-    return blocked_plan(("fixed_0",), parse_phases("steady:1"), [Prompt("a", "A?")], blocks=1, warmup=0, seed=1)
 
 
 def a_choice(name: str, verdict: Verdict) -> KnobChoice:
@@ -44,7 +37,7 @@ def test_a_models_name_in_a_knobs_steers_no_terminal():
     with RunProgress(console) as progress:
         progress.canary_sent(f"alias:{STEERING}-k{{k}} k = 1")
         progress.canary_ended(f"no model {STEERING}")
-        progress.run_planned(a_plan(), a_choice(f"alias:{STEERING}", Verdict.CANNOT_TELL))
+        progress.run_planned(a_choice(f"alias:{STEERING}", Verdict.CANNOT_TELL), 10)
     assert "mine" in seen.getvalue()
     assert "\x1b]" not in seen.getvalue()
     assert not set(seen.getvalue()) & {"\x07", "\x9b", "\u202e"}
@@ -62,7 +55,7 @@ def test_the_same_failure_of_canaries_is_told_once():
 def test_what_the_probe_found_is_one_sentence():
     console, seen = a_console()
     with RunProgress(console) as progress:
-        progress.run_planned(a_plan(), a_choice("draft_length", Verdict.CANNOT_TELL))
+        progress.run_planned(a_choice("draft_length", Verdict.CANNOT_TELL), 10)
     assert seen.getvalue() == "Draft length through draft_length: cannot tell: k changes nothing.\n"
 
 

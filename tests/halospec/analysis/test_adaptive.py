@@ -1,9 +1,9 @@
 import pytest
 
 from halospec.analysis.adaptive import adaptive_trials, convergence_index, draft_changes
-from halospec.analysis.observation import measured
 from halospec.records.classic_csv import ClassicRow
 from halospec.records.schema import Phase
+from summarized import measured
 
 
 def trial(make_record, lengths, **fields):

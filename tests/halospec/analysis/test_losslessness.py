@@ -1,6 +1,6 @@
 from halospec.analysis.losslessness import losslessness
-from halospec.analysis.observation import measured
 from halospec.records.schema import Phase
+from summarized import measured
 
 
 def reply(make_record, mode, prompt_id, text, **fields):
@@ -48,3 +48,14 @@ def test_there_is_nothing_to_say_without_hashes_a_reference_or_temperature_0(mak
     assert losslessness(no_reference, 0.0) is None
     assert losslessness(complete, 0.7) is None
     assert losslessness(complete, None) is None
+
+
+def test_a_request_with_words_of_its_own_before_the_prompt_is_compared_with_none(make_record):
+    own = reply(make_record, "fixed_4", "p1", "other words, other text", nonce="otter slate")
+    records = [reply(make_record, "fixed_0", "p1", "a"), reply(make_record, "fixed_4", "p1", "a"), own]
+    assert agreement(records) == {"fixed_0": (1, 1), "fixed_4": (1, 1)}
+
+
+def test_where_all_have_words_of_their_own_there_is_nothing_to_say(make_record):
+    records = [reply(make_record, mode, "p1", "a", nonce=f"word {mode}") for mode in ("fixed_0", "fixed_4")]
+    assert losslessness(measured(records), 0.0) is None

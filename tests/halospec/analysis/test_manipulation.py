@@ -1,6 +1,6 @@
 from halospec.analysis.manipulation import Verdict, manipulation
-from halospec.analysis.observation import measured
 from halospec.records.schema import CountSource
+from summarized import measured
 
 
 def judged(make_record, *requests):
@@ -71,7 +71,7 @@ def test_unknown_counts_failures_and_unknown_k_are_no_evidence(make_record):
     found = manipulation(measured(records))
     assert found.verdict is Verdict.CANNOT_TELL
     assert "no drafted counts" in found.reason
-    assert manipulation(()).verdict is Verdict.CANNOT_TELL
+    assert manipulation(measured([])).verdict is Verdict.CANNOT_TELL
 
 
 LLAMA_SERVER_DRAFT_MODEL = {0: (0, None), 1: (48, 47), 2: (63, 63), 3: (72, 71), 4: (79, 75), 8: (87, 84)}

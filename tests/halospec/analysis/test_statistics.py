@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.analysis.observation import measured
 from halospec.analysis.statistics import (
     P95_IS_MAXIMUM_BELOW,
     acceptance,
@@ -15,6 +14,7 @@ from halospec.analysis.statistics import (
     tokens_per_second,
     tpot_ms,
 )
+from summarized import measured
 
 MS = 1_000_000
 

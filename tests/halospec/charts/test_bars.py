@@ -2,7 +2,7 @@
 
 import pytest
 
-from halospec.analysis.observation import measured
+from halospec.analysis.loading import requests_of
 from halospec.charts import CHARTS
 from halospec.charts.style import PHASE_LOOK
 from halospec.records.schema import Phase
@@ -11,7 +11,7 @@ MS = 1_000_000
 
 
 def draw(name, records):
-    picture = CHARTS[name].draw(measured(records))
+    picture = CHARTS[name].draw(requests_of(records))
     (axes,) = picture.figure.axes
     return axes, picture.notes
 

@@ -3,14 +3,14 @@ import math
 import pytest
 from matplotlib.colors import to_hex
 
-from halospec.analysis.observation import measured
+from halospec.analysis.loading import requests_of
 from halospec.charts import CHARTS, NothingToDraw
 from halospec.charts.style import LOAD_SHADE, PHASE_LOOK
 from halospec.records.schema import Phase
 
 
 def panels(name, records):
-    return CHARTS[name].draw(measured(records)).figure.axes
+    return CHARTS[name].draw(requests_of(records)).figure.axes
 
 
 def points(axes):
@@ -109,12 +109,12 @@ def test_each_adaptive_mode_has_a_panel_and_each_trial_a_line(make_record):
 
 def test_a_mode_whose_length_the_server_chose_is_left_out_and_named(make_record):
     inside = [make_record(mode="auto:ema", draft_length=None)]
-    picture = CHARTS["adaptive_draft_length"].draw(measured(inside + trial(make_record, THREE_PHASES)))
+    picture = CHARTS["adaptive_draft_length"].draw(requests_of(inside + trial(make_record, THREE_PHASES)))
     assert picture.notes == ("Left out, the draft length was chosen inside the server: auto:ema.",)
     with pytest.raises(NothingToDraw, match="chosen inside the server"):
-        CHARTS["adaptive_draft_length"].draw(measured(inside))
+        CHARTS["adaptive_draft_length"].draw(requests_of(inside))
 
 
 def test_fixed_modes_alone_leave_nothing_to_draw(make_record):
     with pytest.raises(NothingToDraw, match="no adaptive mode was run"):
-        CHARTS["adaptive_latency"].draw(measured([make_record()]))
+        CHARTS["adaptive_latency"].draw(requests_of([make_record()]))

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from halospec.analysis.observation import measured
+from halospec.analysis.loading import requests_of
 from halospec.charts import CHARTS, draw_charts
 from halospec.charts.style import PHASE_LOOK
 from halospec.records.classic_csv import classic_row
@@ -25,7 +25,7 @@ NAMES = [
 
 def drawn_texts(name, records) -> str:
     """Everything that a chart writes, apart from its heading."""
-    picture = CHARTS[name].draw(measured(records))
+    picture = CHARTS[name].draw(requests_of(records))
     texts = [text.get_text() for axes in picture.figure.axes for text in (*axes.texts, axes.title)]
     labels = [tick.get_text() for axes in picture.figure.axes for tick in axes.get_xticklabels()]
     legend = [str(handle.get_label()) for handle in picture.legend]
@@ -43,7 +43,7 @@ def test_the_table_lists_the_charts_by_their_own_names():
 
 
 def test_every_chart_is_drawn_as_png_and_svg(run, tmp_path):
-    drawn = draw_charts(run, "a model", tmp_path / "charts")
+    drawn = draw_charts(requests_of(run), "a model", tmp_path / "charts")
 
     assert sorted(path.name for path in drawn.paths) == sorted(f"{n}.{f}" for n in NAMES for f in ("png", "svg"))
     assert drawn.skipped == ()
@@ -58,7 +58,7 @@ def test_every_chart_is_drawn_as_png_and_svg(run, tmp_path):
 
 
 def test_names_and_formats_can_be_chosen(run, tmp_path):
-    drawn = draw_charts(run, "", tmp_path, names=["score_by_mode"], formats=["svg"])
+    drawn = draw_charts(requests_of(run), "", tmp_path, names=["score_by_mode"], formats=["svg"])
     assert drawn.paths == (tmp_path / "score_by_mode.svg",)
     assert [path.name for path in tmp_path.iterdir()] == ["score_by_mode.svg"]
 
@@ -68,53 +68,54 @@ def test_names_and_formats_can_be_chosen(run, tmp_path):
 )
 def test_an_unknown_name_or_format_is_refused_before_anything_is_drawn(run, tmp_path, chosen, complaint):
     with pytest.raises(ValueError, match=complaint):
-        draw_charts(run, "", tmp_path / "charts", **chosen)
+        draw_charts(requests_of(run), "", tmp_path / "charts", **chosen)
     assert not (tmp_path / "charts").exists()
 
 
 def test_the_same_records_give_the_same_bytes(run, tmp_path):
-    first, second = (draw_charts(run, "a model", tmp_path / folder) for folder in ("one", "two"))
+    first, second = (draw_charts(requests_of(run), "a model", tmp_path / folder) for folder in ("one", "two"))
     assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="Cannot write"):
-        draw_charts(run, "", tmp_path / "file", names=["score_by_mode"])
+        draw_charts(requests_of(run), "", tmp_path / "file", names=["score_by_mode"])
 
 
 def test_without_requests_every_chart_is_skipped_with_a_reason(tmp_path):
-    drawn = draw_charts([], "", tmp_path)
+    drawn = draw_charts(requests_of([]), "", tmp_path)
     assert [skipped.name for skipped in drawn.skipped] == NAMES
     assert all(skipped.reason for skipped in drawn.skipped)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_warm_up_is_never_drawn(run, tmp_path):
-    warm = [record.model_copy(update={"phase": Phase.WARMUP, "latency_ms": 9e6}) for record in run]
-    plain = draw_charts(run, "", tmp_path / "plain", formats=["svg"])
-    with_warm_up = draw_charts(warm + run, "", tmp_path / "warm", formats=["svg"])
-    assert [path.read_bytes() for path in plain.paths] == [path.read_bytes() for path in with_warm_up.paths]
-    assert len(draw_charts(warm, "", tmp_path / "nothing").skipped) == len(NAMES)
+@pytest.mark.parametrize("left_out", [{"phase": Phase.WARMUP}, {"void": True}], ids=["warm-up", "void"])
+def test_warm_up_and_void_requests_are_never_drawn(run, tmp_path, left_out):
+    more = [record.model_copy(update=left_out | {"latency_ms": 9e6}) for record in run]
+    plain = draw_charts(requests_of(run), "", tmp_path / "plain", formats=["svg"])
+    with_more = draw_charts(requests_of(more + run), "", tmp_path / "more", formats=["svg"])
+    assert [path.read_bytes() for path in plain.paths] == [path.read_bytes() for path in with_more.paths]
+    assert len(draw_charts(requests_of(more), "", tmp_path / "nothing").skipped) == len(NAMES)
 
 
 def test_only_failures_leave_nothing_to_measure(make_record, tmp_path):
     failed = [make_record(mode=mode, success=False, error="HTTP 500") for mode in ("fixed_0", "adaptive")]
-    drawn = draw_charts(failed, "", tmp_path)
+    drawn = draw_charts(requests_of(failed), "", tmp_path)
     assert [path.stem for path in drawn.paths if path.suffix == ".svg"] == ["adaptive_draft_length"]
     assert reason(drawn, "score_by_mode") == "no request succeeded"
     assert reason(drawn, "adaptive_latency") == "no successful request"
 
 
 def test_one_request_is_enough_for_every_chart_that_it_belongs_to(make_record, tmp_path):
-    fixed = draw_charts([make_record()], "", tmp_path / "fixed")
+    fixed = draw_charts(requests_of([make_record()]), "", tmp_path / "fixed")
     assert {skipped.name for skipped in fixed.skipped} == {"adaptive_latency", "adaptive_draft_length"}
-    adaptive = draw_charts([make_record(mode="adaptive")], "", tmp_path / "adaptive")
+    adaptive = draw_charts(requests_of([make_record(mode="adaptive")]), "", tmp_path / "adaptive")
     assert {skipped.name for skipped in adaptive.skipped} == {"fixed_mean_latency", "fixed_p95_latency"}
 
 
 def test_rows_of_the_original_csv_can_be_drawn_as_far_as_they_go(run, tmp_path):
-    drawn = draw_charts([classic_row(record) for record in run], "", tmp_path, formats=["svg"])
+    drawn = draw_charts(requests_of([classic_row(record) for record in run]), "", tmp_path, formats=["svg"])
     assert [skipped.name for skipped in drawn.skipped] == ["tpot_by_mode"]
     assert reason(drawn, "tpot_by_mode") == "no successful reply was streamed with at least two tokens"
 
@@ -131,7 +132,7 @@ HOSTILE = [
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_names_from_outside_are_neither_formulas_nor_markup(make_record, tmp_path, hostile):
     fixed = make_record(mode="fixed_0")
-    drawn = draw_charts([fixed, make_record(mode=hostile)], hostile, tmp_path, formats=["svg"])
+    drawn = draw_charts(requests_of([fixed, make_record(mode=hostile)]), hostile, tmp_path, formats=["svg"])
 
     assert drawn.skipped == ()
     for path in drawn.paths:

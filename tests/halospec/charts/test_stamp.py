@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from halospec.analysis.observation import measured
+from halospec.analysis.loading import requests_of
 from halospec.charts import CHARTS, draw_charts
 from halospec.charts.style import head_and_foot
 from halospec.records.classic_csv import read_classic_csv, write_classic_csv
@@ -31,7 +31,7 @@ def stamps(picture):
 
 def panel_in_grey(chart, records):
     """What a grey print shows of the first panel, from 0 (black) to 255."""
-    picture = chart.draw(measured(records))
+    picture = chart.draw(requests_of(records))
     canvas = FigureCanvasAgg(picture.figure)
     # The same head for both, so that only what is inside the panel can differ.
     head_and_foot(picture, "title", SUBTITLE)
@@ -46,7 +46,7 @@ def panel_in_grey(chart, records):
 @pytest.mark.parametrize("name", CHARTS)
 def test_each_panel_of_a_placebo_run_is_stamped_however_it_comes_to_be_drawn(name, placebo, make_record):
     records = [*placebo, *(make_record(mode="cost_model", step=step) for step in (1, 2))]
-    picture = CHARTS[name].draw(measured(records))
+    picture = CHARTS[name].draw(requests_of(records))
     assert stamps(picture) == [1] * len(picture.figure.axes)
     assert f"PLACEBO. {MEANING}" in picture.notes
 
@@ -54,7 +54,7 @@ def test_each_panel_of_a_placebo_run_is_stamped_however_it_comes_to_be_drawn(nam
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_title_bears_the_stamp(name, placebo):
     chart = CHARTS[name]
-    picture = chart.draw(measured(placebo))
+    picture = chart.draw(requests_of(placebo))
     head_and_foot(picture, chart.title, SUBTITLE)
     assert f"PLACEBO: {chart.title}" in [text.get_text() for text in picture.figure.texts]
 
@@ -77,7 +77,7 @@ def test_the_stamp_is_seen_in_grey_and_hides_nothing(name, run, placebo):
 
 
 def test_points_are_drawn_over_the_stamp(placebo):
-    (axes,) = CHARTS["latency_by_phase"].draw(measured(placebo)).figure.axes
+    (axes,) = CHARTS["latency_by_phase"].draw(requests_of(placebo)).figure.axes
     (stamp,) = [text for text in axes.texts if text.get_text() == "PLACEBO"]
     points = [line for line in axes.lines if line.get_linestyle() == "None"]
     assert points
@@ -86,13 +86,13 @@ def test_points_are_drawn_over_the_stamp(placebo):
 
 def test_one_placebo_request_of_the_warm_up_is_enough(run, make_record):
     warm = make_record(mode="fixed_0", phase=Phase.WARMUP, placebo=True)
-    picture = CHARTS["score_by_mode"].draw(measured([warm, *run]))
+    picture = CHARTS["score_by_mode"].draw(requests_of([warm, *run]))
     assert stamps(picture) == [1]
 
 
 def test_the_files_are_stamped_and_the_same_every_time(placebo, run, tmp_path):
-    first, second = (draw_charts(placebo, SUBTITLE, tmp_path / folder) for folder in ("one", "two"))
-    plain = draw_charts(run, SUBTITLE, tmp_path / "plain")
+    first, second = (draw_charts(requests_of(placebo), SUBTITLE, tmp_path / folder) for folder in ("one", "two"))
+    plain = draw_charts(requests_of(run), SUBTITLE, tmp_path / "plain")
 
     assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
     for stamped, unstamped in zip(first.paths, plain.paths, strict=True):
@@ -114,7 +114,7 @@ def test_an_exported_csv_is_drawn_with_the_stamp_again(placebo, tmp_path):
     # The fixture's steps start again with every mode, and so does what it counts as a run.
     rows = [row for one in read_classic_csv(tmp_path / "run.csv") for row in one.rows]
 
-    picture = CHARTS["fixed_mean_latency"].draw(measured(rows))
+    picture = CHARTS["fixed_mean_latency"].draw(requests_of(rows))
 
     assert stamps(picture) == [1]
     assert [tick.get_text() for tick in picture.figure.axes[0].get_xticklabels()] == ["0", "4"]
@@ -122,7 +122,7 @@ def test_an_exported_csv_is_drawn_with_the_stamp_again(placebo, tmp_path):
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_without_a_placebo_no_chart_speaks_of_one(name, run):
-    picture = CHARTS[name].draw(measured(run))
+    picture = CHARTS[name].draw(requests_of(run))
     head_and_foot(picture, CHARTS[name].title, SUBTITLE)
     texts = [text.get_text() for axes in picture.figure.axes for text in axes.texts]
     texts += [text.get_text() for text in picture.figure.texts]
@@ -134,6 +134,6 @@ def test_charts_of_a_run_through_restarts_are_those_of_any_run(run, tmp_path):
         record.model_copy(update={"knob": "restart", "switch_ms": 900.0 if record.step == 1 else None})
         for record in run
     ]
-    plain = draw_charts(run, SUBTITLE, tmp_path / "plain", formats=["svg"])
-    with_restarts = draw_charts(restarted, SUBTITLE, tmp_path / "restarts", formats=["svg"])
+    plain = draw_charts(requests_of(run), SUBTITLE, tmp_path / "plain", formats=["svg"])
+    with_restarts = draw_charts(requests_of(restarted), SUBTITLE, tmp_path / "restarts", formats=["svg"])
     assert [path.read_bytes() for path in plain.paths] == [path.read_bytes() for path in with_restarts.paths]

@@ -118,3 +118,11 @@ def test_an_interval_that_ends_before_it_starts_is_refused() -> None:
 def test_samples_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="out of order"):
         Activity((ActivitySample(10, 20, 1.0), ActivitySample(19, 30, 1.0)))
+
+
+@given(activities(), instants, instants)
+def test_after_load_that_was_seen_before_nothing_is_steady_any_more(activity: Activity, one: int, other: int) -> None:
+    started_ns, ended_ns = min(one, other), max(one, other)
+    phase = phase_of(activity, started_ns, ended_ns)
+    expected = Phase.RECOVERY if phase is Phase.STEADY else phase
+    assert phase_of(activity, started_ns, ended_ns, load_seen=True) is expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from halospec.controllers.modes import UnknownMode, mode_named
@@ -37,3 +39,10 @@ def test_two_trials_of_a_mode_share_nothing():
 def test_other_names_are_refused_with_those_that_exist(name):
     with pytest.raises(UnknownMode, match=r"fixed_0 to fixed_16 and adaptive"):
         mode_named(name)
+
+
+def test_a_modes_settings_are_its_rules_numbers_and_can_be_written_down():
+    assert mode_named("fixed_3").settings == {"draft_length": 3}
+    adaptive = json.loads(json.dumps(mode_named("adaptive").settings))
+    assert (adaptive["start_length"], adaptive["smoothing"]) == (4, 0.4)
+    assert adaptive["calibration"]["fallback"] == {"low_ms": 9000, "high_ms": 22000}

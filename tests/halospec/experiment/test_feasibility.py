@@ -6,7 +6,7 @@ import pytest
 
 from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible, telling_lengths
 from halospec.experiment.phases import parse_phases
-from halospec.experiment.plan import Plan, blocked_plan
+from halospec.experiment.plan import Plan, blocked_plan, interleaved_plan
 from halospec.records.probe import Basis, KnobReport, LengthEvidence, Verdict
 from halospec.workloads.prompts import Prompt
 from stand_in_knobs import StandInKnob, aliases, restarting
@@ -14,6 +14,10 @@ from stand_in_knobs import StandInKnob, aliases, restarting
 
 def plan(*modes: str) -> Plan:
     return blocked_plan(modes, parse_phases("steady:1"), [Prompt("a", "A?")], blocks=2, warmup=0, seed=1)
+
+
+def taking_turns(*modes: str) -> Plan:
+    return interleaved_plan(modes, parse_phases("steady:1"), [Prompt("a", "A?")], blocks=2, warmup=0, seed=1)
 
 
 def probed(answered: dict[int, int], *, canaries: int = 3) -> KnobReport:
@@ -65,6 +69,26 @@ def test_a_draft_length_that_came_back_once_in_the_probe_can_be_had():
     require_feasible(plan("fixed_0"), StandInKnob(), probed({0: 1}))
 
 
+def test_modes_that_take_turns_need_a_knob_that_works_per_request():
+    with pytest.raises(PlanRefused, match=r"interleaved.*restart.*--design blocked"):
+        require_feasible(taking_turns("fixed_0", "fixed_3"), restarting())
+    with pytest.raises(PlanRefused, match="interleaved"):
+        feasible_part(taking_turns("fixed_0", "fixed_3"), restarting())
+    require_feasible(taking_turns("fixed_3"), restarting())
+    require_feasible(taking_turns("fixed_0", "fixed_3"), aliases(0, 3))
+
+
+def test_modes_that_cannot_be_had_no_longer_take_turns_with_the_others():
+    kept, reasons = feasible_part(taking_turns("fixed_0", "fixed_3", "fixed_4"), aliases(0, 4))
+    assert [trial.together for trial in kept.trials] == [("fixed_0", "fixed_4")] * 2
+    assert kept.modes == ("fixed_0", "fixed_4")
+    assert [reason.split()[1] for reason in reasons] == ["fixed_3"]
+    with pytest.raises(PlanRefused, match="fixed_3 needs k = 3"):
+        require_feasible(taking_turns("fixed_0", "fixed_3"), aliases(0))
+    with pytest.raises(PlanRefused, match="fixed_3 needs k = 3"):
+        feasible_part(taking_turns("fixed_3"), aliases(0))
+
+
 def test_nothing_left_is_a_refusal():
     with pytest.raises(PlanRefused, match="fixed_3 needs k = 3"):
         feasible_part(plan("fixed_3"), aliases(0))
@@ -73,6 +97,7 @@ def test_nothing_left_is_a_refusal():
 def test_the_lengths_of_a_plan_are_all_that_its_modes_may_ask_for():
     assert lengths_of(plan("fixed_0", "fixed_12")) == {0, 12}
     assert lengths_of(plan("adaptive")) == set(range(1, 9))
+    assert lengths_of(taking_turns("fixed_0", "fixed_12")) == {0, 12}
 
 
 def test_a_plan_is_probed_at_its_own_lengths_and_at_zero():

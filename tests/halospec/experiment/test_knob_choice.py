@@ -93,3 +93,10 @@ def test_plain_decoding_alone_needs_only_a_server_that_drafts_nothing():
 def test_a_server_that_drafts_at_zero_or_may_do_so_decodes_nothing_plainly(drafted, lengths):
     with pytest.raises(PlaceboRefused):
         choose_knob(plain(drafted), [StandInKnob(name="a")], lengths, allow_placebo=False)
+
+
+def test_whoever_cannot_go_on_all_the_same_is_not_told_that_it_could_be_done():
+    with pytest.raises(PlaceboRefused) as refused:
+        choose_knob(report(a=IGNORED), [StandInKnob(name="a")], {0, 4}, allow_placebo=False, offer_placebo=False)
+    assert "Start it with a draft model." in str(refused.value)
+    assert "--allow-placebo" not in str(refused.value)

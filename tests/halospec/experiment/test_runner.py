@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from halospec.clock import start_clock
-from halospec.contention.activity import Activity, ActivitySample
 from halospec.contention.protocol import ContentionError
-from halospec.contention.report import LoadReport
 from halospec.endpoints.retry import RetryPolicy
-from halospec.endpoints.types import ChatRequest, Completion, EndpointError
+from halospec.experiment.coverage import coverage_of
 from halospec.experiment.phases import parse_phases
-from halospec.experiment.plan import Pauses, Plan, Trial
-from halospec.experiment.recording import Place
-from halospec.experiment.runner import Runner, Sampling, ServerGone
-from halospec.knobs.types import KnobError, Switch
-from halospec.records.schema import Phase, RequestRecord
+from halospec.experiment.plan import INTERLEAVED, Pauses, Plan, Sampling, Trial
+from halospec.experiment.runner import Runner, ServerGone
+from halospec.knobs.types import KnobError
+from halospec.records.schema import PRELOAD, Phase
 from halospec.workloads.prompts import Prompt
 from stand_in_knobs import StandInKnob, restarting
+from stand_in_runs import Ledger, StandInInjector, StandInServer, id_of, planned_phase
 
 pytestmark = pytest.mark.anyio
 
@@ -31,89 +29,11 @@ def anyio_backend():
     return "asyncio"
 
 
-@dataclass
-class StandInServer:
-    """Answers at once, with one round that accepts everything; fails where it is told to."""
-
-    clock: Callable[[], int]
-    fails: Callable[[int], str | None] = lambda _number: None
-    asked: list[tuple[ChatRequest, int | None]] = field(default_factory=list)
-
-    async def complete(self, request: ChatRequest, draft_length: int | None) -> Completion:
-        self.asked.append((request, draft_length))
-        await anyio.sleep(0.001)
-        reason = self.fails(len(self.asked))
-        if reason is not None:
-            raise EndpointError(reason, retryable=False)
-        k = draft_length or 0
-        return Completion(
-            text="ok", finish_reason="length", completion_tokens=k + 2, drafted=k, accepted=k, rounds=1,
-            event_ns=(self.clock(),),
-        )  # fmt: skip
-
-
-class StandInInjector:
-    """Claims activity from start to stop; burns nothing."""
-
-    workers, offered_percent = 1, 100.0
-
-    def __init__(self, clock: Callable[[], int], *, broken: bool = False) -> None:
-        self.clock = clock
-        self.broken = broken
-        self.began: int | None = None
-        self.done: tuple[ActivitySample, ...] = ()
-        self.left = False
-
-    running = property(lambda self: self.began is not None)
-
-    @property
-    def activity(self) -> Activity:
-        now = () if self.began is None else (ActivitySample(self.began, self.clock(), 90.0),)
-        return Activity(self.done + now)
-
-    async def start(self) -> None:
-        if self.broken:
-            raise ContentionError("The load could not be started.")
-        self.began = self.clock()
-
-    async def stop(self) -> None:
-        self.done, self.began = self.activity.samples, None
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        await self.stop()
-        self.left = True
-
-
-@dataclass
-class Ledger:
-    """Keeps what the runner reports."""
-
-    sent: list[tuple[Place, int]] = field(default_factory=list)
-    records: list[RequestRecord] = field(default_factory=list)
-    loads: list[LoadReport] = field(default_factory=list)
-    switches: list[tuple[Place, Switch]] = field(default_factory=list)
-
-    def request_sent(self, place, draft_length):
-        self.sent.append((place, draft_length))
-
-    def request_ended(self, record):
-        self.records.append(record)
-
-    def server_switched(self, place, switch):
-        self.switches.append((place, switch))
-
-    def trial_ended(self, load):
-        self.loads.append(load)
-
-
 class Bench:
     """A runner with its surroundings."""
 
     def __init__(
-        self, *, fails=lambda _: None, broken=False, max_failures=20, sampling=None, knob=None, placebo=False
+        self, *, fails=lambda _: None, broken=False, max_failures=20, knob=None, placebo=False, nonces_of=None
     ) -> None:
         self.clock = start_clock()
         self.server = StandInServer(self.clock, fails)
@@ -121,19 +41,42 @@ class Bench:
         self.injectors: list[StandInInjector] = []
         self.broken = broken
         self.runner = Runner(
-            self.server, knob or StandInKnob(), self._injector, self.ledger, self.clock,
-            sampling=sampling or Sampling(max_tokens=8), seed=10, retries=RetryPolicy(), max_failures=max_failures,
-            placebo=placebo,
+            self.server, knob or StandInKnob(), self._injector, self.ledger, self.clock, trial_ids=id_of,
+            nonces_of=nonces_of, retries=RetryPolicy(), max_failures=max_failures, placebo=placebo,
         )  # fmt: skip
 
     def _injector(self) -> StandInInjector:
         self.injectors.append(StandInInjector(self.clock, broken=self.broken))
         return self.injectors[-1]
 
+    @property
+    def prompts(self) -> list[str]:
+        return [request.messages[0].content for request, _ in self.server.asked]
 
-def plan_of(*modes: str, phases="steady:2,load:2,recovery:2", warmup=3) -> Plan:
+
+def plan_of(*modes: str, phases="steady:2,load:2,recovery:2", warmup=3, **settings) -> Plan:
     trials = tuple(Trial(1, mode, parse_phases(phases)) for mode in modes)
-    return Plan(trials, (Prompt("a", "A?"), Prompt("b", "B?")), warmup, stop=("!",), pauses=Pauses())
+    return Plan(trials, (Prompt("a", "A?"), Prompt("b", "B?")), warmup, stop=("!",), **settings)
+
+
+def turns_of(*modes: str, phases="steady:2,load:2,recovery:2", warmup=2, blocks=1, **settings) -> Plan:
+    """Return a plan in which modes take turns."""
+    trials = tuple(Trial(n, INTERLEAVED, parse_phases(phases), together=modes) for n in range(1, blocks + 1))
+    return Plan(trials, (Prompt("a", "A?"), Prompt("b", "B?")), warmup, **settings)
+
+
+@pytest.fixture
+def rests(monkeypatch):
+    """Notes how long the runner rests, and has it rest no longer."""
+    noted: list[float] = []
+    sleep = anyio.sleep
+
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("halospec.experiment.runner.anyio.sleep", note)
+    return noted
 
 
 async def test_every_trial_warms_up_then_runs_its_steps_and_numbers_them():
@@ -180,14 +123,17 @@ async def test_the_draft_length_recorded_is_the_one_that_was_sent():
 async def test_modes_see_the_same_prompts_and_stop_strings_in_the_same_order():
     bench = Bench()
     await bench.runner.run(plan_of("fixed_0", "fixed_8", warmup=0))
-    texts = [request.messages[0].content for request, _ in bench.server.asked]
-    assert texts == ["A?", "B?"] * 6
+    assert bench.prompts[:6] == bench.prompts[6:]
+    assert Counter(bench.prompts[:2]) == {"A?": 1, "B?": 1}
     assert {request.stop for request, _ in bench.server.asked} == {("!",)}
 
 
+SAMPLED = Sampling(max_tokens=8, temperature=0.7)
+
+
 async def test_sampled_steps_are_seeded_alike_in_every_mode_and_greedy_ones_not_at_all():
-    sampled = Bench(sampling=Sampling(max_tokens=8, temperature=0.7))
-    await sampled.runner.run(plan_of("fixed_0", "fixed_1", warmup=0, phases="steady:2"))
+    sampled = Bench()
+    await sampled.runner.run(plan_of("fixed_0", "fixed_1", warmup=0, phases="steady:2", sampling=SAMPLED))
     seeds = [request.seed for request, _ in sampled.server.asked]
     assert seeds[:2] == seeds[2:]
     assert len(set(seeds)) == 2
@@ -196,11 +142,22 @@ async def test_sampled_steps_are_seeded_alike_in_every_mode_and_greedy_ones_not_
     assert greedy.server.asked[0][0].seed is None
 
 
-async def test_blocks_and_warm_up_sample_anew():
-    bench = Bench(sampling=Sampling(max_tokens=8, temperature=0.7))
+async def test_blocks_warm_up_and_runs_of_another_seed_sample_anew():
+    bench = Bench()
     trials = tuple(Trial(block, "fixed_1", parse_phases("steady:2")) for block in (1, 2))
-    await bench.runner.run(Plan(trials, (Prompt("a", "A?"),), warmup=2))
-    assert len({request.seed for request, _ in bench.server.asked}) == 8
+    plan = Plan(trials, (Prompt("a", "A?"),), warmup=2, sampling=SAMPLED)
+    await bench.runner.run(plan)
+    await bench.runner.run(replace(plan, seed=2))
+    assert len({request.seed for request, _ in bench.server.asked}) == 16
+
+
+async def test_a_request_asks_for_what_the_plan_says():
+    bench = Bench()
+    await bench.runner.run(
+        plan_of("fixed_1", warmup=0, phases="steady:1", sampling=Sampling(max_tokens=5, ignore_eos=True))
+    )
+    (request, _) = bench.server.asked[0]
+    assert (request.max_tokens, request.temperature, request.ignore_eos) == (5, 0.0, True)
 
 
 async def test_a_trial_without_load_is_reported_with_none():
@@ -215,7 +172,7 @@ async def test_the_load_of_a_trial_that_is_cut_short_is_reported_too():
     bench = Bench(fails=lambda number: "Gone." if number > 6 else None, max_failures=1)
     with pytest.raises(ServerGone):
         await bench.runner.run(plan_of("fixed_1"))
-    assert [len(load.samples) for load in bench.ledger.loads] == [1]
+    assert [(len(load.samples), load.steps) for load in bench.ledger.loads] == [(1, None)]
 
 
 async def test_a_failed_request_is_a_row_with_its_reason_and_the_time_it_took():
@@ -302,3 +259,111 @@ async def test_every_record_names_the_knob_and_a_placebo_is_marked_on_each():
     honest = Bench()
     await honest.runner.run(plan_of("fixed_1", warmup=0, phases="steady:1"))
     assert not honest.ledger.records[0].placebo
+
+
+async def test_modes_that_take_turns_warm_up_together_and_then_all_answer_each_step_s_prompt():
+    bench = Bench()
+    plan = turns_of("fixed_0", "fixed_2", "fixed_4")
+    await bench.runner.run(plan)
+    warm, measured = bench.ledger.records[:6], bench.ledger.records[6:]
+    assert all(r.is_warmup for r in warm)
+    assert Counter((r.step, r.mode) for r in warm) == {(n, mode): 1 for n in (1, 2) for mode in plan.trials[0].modes}
+    assert [(r.step, r.mode) for r in measured] == [
+        (step, mode) for step in range(1, 7) for mode in plan.order_at(plan.trials[0], step)
+    ]
+    assert [r.global_step for r in measured] == list(range(1, 19))
+    assert all(r.draft_length == int(r.mode[-1]) for r in bench.ledger.records)
+    for step in range(1, 7):
+        assert {r.prompt_id for r in measured if r.step == step} == {plan.prompt_at(1, step).prompt_id}
+
+
+async def test_modes_that_take_turns_meet_the_same_load_and_have_one_report_of_it():
+    bench = Bench()
+    plan = turns_of("fixed_0", "fixed_2", blocks=2)
+    await bench.runner.run(plan)
+    phases = plan.trials[0].phases
+    assert all(r.phase is planned_phase(phases, r.step) for r in bench.ledger.records if not r.is_warmup)
+    assert [(load.block, load.mode, load.steps) for load in bench.ledger.loads] == [
+        (1, "interleaved", 6),
+        (2, "interleaved", 6),
+    ]
+
+
+async def test_modes_that_take_turns_for_some_seconds_all_have_the_same_number_of_steps():
+    bench = Bench()
+    await bench.runner.run(turns_of("fixed_0", "fixed_2", "fixed_4", warmup=0, phases="steady:0.05s"))
+    steps = Counter(r.mode for r in bench.ledger.records)
+    assert set(steps.values()) == {bench.ledger.loads[0].steps}
+    assert bench.ledger.records[-1].ended_ns >= 0.05e9
+
+
+async def test_records_and_the_load_report_name_their_trial_and_its_attempt():
+    bench = Bench()
+    await bench.runner.run(turns_of("fixed_0", "fixed_2", blocks=2))
+    of_block = {1: "interleaved in 1", 2: "interleaved in 2"}
+    assert all((r.trial_id, r.trial_attempt) == (of_block[r.block], 1) for r in bench.ledger.records)
+    assert [(load.trial_id, load.trial_attempt) for load in bench.ledger.loads] == [
+        (id_, 1) for id_ in of_block.values()
+    ]
+    assert not any(r.void for r in bench.ledger.records)
+
+
+async def test_a_report_of_load_says_how_many_steps_a_trial_came_to():
+    bench = Bench()
+    await bench.runner.run(plan_of("fixed_1", warmup=0, phases="steady:0.03s"))
+    assert [load.steps for load in bench.ledger.loads] == [len(bench.ledger.records)]
+
+
+async def test_the_preload_comes_once_before_the_first_trial_and_belongs_to_no_mode():
+    bench = Bench()
+    await bench.runner.run(plan_of("fixed_2", "fixed_4", warmup=1, phases="steady:1", preload=3))
+    preload, rest = bench.ledger.records[:3], bench.ledger.records[3:]
+    assert [(r.mode, r.phase, r.step, r.global_step, r.block) for r in preload] == [
+        (PRELOAD, Phase.WARMUP, step, 0, 1) for step in (1, 2, 3)
+    ]
+    assert {r.draft_length for r in preload} == {2}
+    assert [r.mode for r in rest] == ["fixed_2", "fixed_2", "fixed_4", "fixed_4"]
+
+
+async def test_the_machine_rests_after_warm_up_after_steps_and_between_trials_but_not_before_the_first(rests):
+    bench = Bench()
+    bench.server.sleep = lambda _: anyio.lowlevel.checkpoint()
+    pauses = Pauses(after_warmup_s=1.0, after_step_s=2.0, between_trials_s=30.0)
+    await bench.runner.run(turns_of("fixed_0", "fixed_2", phases="steady:2", blocks=2, warmup=1, pauses=pauses))
+    assert rests == [1.0, 2.0, 2.0, 30.0, 1.0, 2.0, 2.0]
+
+
+async def test_a_nonce_precedes_every_prompt_and_no_two_are_equal():
+    bench = Bench(nonces_of="this process")
+    await bench.runner.run(turns_of("fixed_0", "fixed_2", phases="steady:4", blocks=2, preload=2))
+    words = [r.nonce for r in bench.ledger.records]
+    assert len(set(words)) == len(words)
+    by_id = {"a": "A?", "b": "B?"}
+    assert bench.prompts == [f"{r.nonce}\n\n{by_id[r.prompt_id]}" for r in bench.ledger.records]
+
+
+async def test_another_process_has_other_nonces_for_the_same_plan():
+    first, second = Bench(nonces_of="first"), Bench(nonces_of="second")
+    for bench in (first, second):
+        await bench.runner.run(plan_of("fixed_0", phases="steady:3"))
+    assert not {r.nonce for r in first.ledger.records} & {r.nonce for r in second.ledger.records}
+
+
+async def test_without_nonces_prompts_are_sent_as_they_are():
+    bench = Bench()
+    await bench.runner.run(plan_of("fixed_0", phases="steady:2"))
+    assert {r.nonce for r in bench.ledger.records} == {None}
+    assert set(bench.prompts) == {"A?", "B?"}
+
+
+async def test_a_run_that_is_made_longer_goes_on_where_it_ended():
+    bench = Bench()
+    short = turns_of("fixed_0", "fixed_2", phases="steady:2", blocks=1, preload=2)
+    await bench.runner.run(short)
+    before = len(bench.ledger.records)
+    longer = replace(short, trials=(*short.trials, replace(short.trials[0], block=2)))
+    await bench.runner.run(longer, coverage_of(longer, id_of, bench.ledger.records, bench.ledger.loads))
+    added = bench.ledger.records[before:]
+    assert {r.block for r in added} == {2}
+    assert PRELOAD not in {r.mode for r in added}
+    assert [r.global_step for r in added if not r.is_warmup] == [5, 6, 7, 8]

@@ -3,21 +3,19 @@ import json
 import os
 from pathlib import Path
 
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.records.placebo import MEANING
-from halospec.records.schema import CountSource, RequestRecord, Round
+from halospec.records.schema import CountSource, RequestRecord
 from halospec.records.store import (
     RecordJournal,
     RunFiles,
     StoreError,
-    read_frame,
+    mark_void,
+    mend_journal,
+    read_lines,
     read_records,
-    write_parquet,
     write_whole,
 )
 from halospec.records.switches import SwitchReason, SwitchRecord
@@ -43,14 +41,65 @@ def test_appended_records_come_back_in_order(tmp_path, make_record):
 def test_each_record_is_on_disk_as_one_line_before_append_returns(tmp_path, make_record, monkeypatch):
     synced: list[bytes] = []
     path = tmp_path / "records.jsonl"
-    monkeypatch.setattr(os, "fsync", lambda _fd: synced.append(path.read_bytes()))
 
     with RecordJournal(path) as journal:
+        monkeypatch.setattr(os, "fsync", lambda _fd: synced.append(path.read_bytes()))
         journal.append(make_record(prompt_id="two\nlines"))
         assert len(synced) == 1
         assert synced[0].count(b"\n") == 1
         assert synced[0].endswith(b"\n")
         assert json.loads(synced[0])["prompt_id"] == "two\nlines"
+
+
+def synced_directories(monkeypatch) -> list[Path]:
+    """Return a list that every directory comes to be in when its entries are written to the disk."""
+    opened: dict[int, Path] = {}
+    synced: list[Path] = []
+    really_open, really_sync = os.open, os.fsync
+
+    def note_open(path, *arguments, **options):
+        descriptor = really_open(path, *arguments, **options)
+        opened[descriptor] = Path(path)
+        return descriptor
+
+    def note_sync(descriptor):
+        really_sync(descriptor)
+        if descriptor in opened and opened[descriptor].is_dir():
+            synced.append(opened[descriptor])
+
+    monkeypatch.setattr(os, "open", note_open)
+    monkeypatch.setattr(os, "fsync", note_sync)
+    return synced
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a directory")
+def test_a_new_journal_is_in_its_directory_for_good_before_the_first_record(tmp_path, make_record, monkeypatch):
+    synced = synced_directories(monkeypatch)
+    RecordJournal(tmp_path / "records.jsonl").close()
+    assert synced == [tmp_path]
+    fill(tmp_path, [make_record()])
+    assert synced == [tmp_path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a directory")
+def test_a_replaced_file_is_in_its_directory_for_good(tmp_path, monkeypatch):
+    synced = synced_directories(monkeypatch)
+    write_whole(tmp_path / "summary.json", b"{}")
+    assert synced == [tmp_path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a directory")
+@pytest.mark.parametrize(("code", "is_fatal"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_sync_a_directory_holds_journals_all_the_same(tmp_path, monkeypatch, code, is_fatal):
+    def fail(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    if is_fatal:
+        with pytest.raises(StoreError, match=r"^Cannot open "):
+            RecordJournal(tmp_path / "records.jsonl")
+    else:
+        RecordJournal(tmp_path / "records.jsonl").close()
 
 
 def test_the_journal_file_itself_can_be_read(tmp_path, make_record):
@@ -149,6 +198,58 @@ def test_appending_after_a_torn_line_starts_a_line_of_its_own(tmp_path, make_rec
     assert steps == ([1, 2, 3] if cut == 1 else [1, 3])
 
 
+def test_a_long_torn_line_is_found_from_the_end_of_the_file(tmp_path, make_record):
+    path = fill(tmp_path, [make_record(prompt_id="long" * 50_000), make_record(prompt_id="long" * 50_000)])
+    first, last = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + last[:-2])
+    assert read_records(tmp_path).torn
+    mend_journal(path)
+    assert path.read_bytes() == first
+
+
+def test_mending_a_journal_that_is_not_there_makes_none(tmp_path):
+    mend_journal(tmp_path / "load.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_of_a_journal_that_is_not_there_are_none(tmp_path):
+    assert list(read_lines(tmp_path / "load.jsonl", SwitchRecord)) == []
+
+
+def test_marked_records_are_void_and_all_other_bytes_stay(tmp_path, make_record):
+    path = fill(tmp_path, [make_record(global_step=n, prompt_id="naïve €") for n in (1, 2, 3)])
+    before = path.read_bytes().splitlines()
+    mark_void(path, {1, 3})
+    after = path.read_bytes().splitlines()
+    assert [record.void for record in read_records(tmp_path).records] == [True, False, True]
+    assert after[1] == before[1]
+    assert [line.replace(b'"void":true', b'"void":false') for line in after] == before
+    mark_void(path, {1})
+    assert path.read_bytes().splitlines() == after
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(lambda text: text, id="as it was written"),
+        pytest.param(lambda text: text.replace('"void":false,', ""), id="by a version without the field"),
+        pytest.param(lambda text: json.dumps(json.loads(text)), id="with spaces"),
+        pytest.param(lambda text: text.replace("{", '{"note":{"void":false},', 1), id="beside another field so named"),
+        pytest.param(
+            lambda text: text.replace("{", '{"note":{"void":false},', 1).replace('"void":false,"nonce"', '"nonce"'),
+            id="only another field so named",
+        ),
+        pytest.param(lambda text: text.replace('"p1"', r'"\"void\":false"'), id="so named in a text"),
+    ],
+)
+def test_a_record_is_marked_void_however_its_line_is_written(tmp_path, make_record, line):
+    path = fill(tmp_path, [])
+    path.write_text(line(make_record().model_dump_json()) + "\n")
+    (before,) = read_records(tmp_path).records
+    mark_void(path, {1})
+    assert read_records(tmp_path).records == (before.model_copy(update={"void": True}),)
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -206,53 +307,6 @@ def test_a_closed_journal_takes_no_record(tmp_path, make_record):
         journal.append(make_record())
 
 
-def test_parquet_holds_every_field_with_rounds_as_structs(tmp_path, make_record):
-    rounds = (Round(k=2, accepted=1, draft_us=5.0), Round(k=2, accepted=2))
-    failed = make_record(success=False, error="HTTP 500", completion_tokens=None, draft_length=None)
-    path = tmp_path / "records.parquet"
-
-    write_parquet([make_record(round_log=rounds, event_ms=(1.5, 2.5)), failed], path)
-
-    table = pq.read_table(path)
-    assert table.column_names == list(RequestRecord.model_fields)
-    first, second = table.to_pylist()
-    assert first["round_log"][0] == {"k": 2, "accepted": 1, "draft_us": 5.0, "verify_us": 0.0, "sample_us": 0.0}
-    assert first["event_ms"] == [1.5, 2.5]
-    assert second["draft_length"] is None
-    assert second["error"] == "HTTP 500"
-    assert second["round_log"] == []
-
-
-def test_parquet_of_no_records_still_has_its_columns(tmp_path):
-    write_parquet([], tmp_path / "records.parquet")
-    assert pq.read_table(tmp_path / "records.parquet").column_names == list(RequestRecord.model_fields)
-
-
-def test_parquet_keeps_fields_beyond_the_schema_as_json(tmp_path, make_record):
-    write_parquet([make_record(), make_record(note={"a": 1})], tmp_path / "records.parquet")
-    extra = pq.read_table(tmp_path / "records.parquet").column("extra").to_pylist()
-    assert extra == [None, '{"note": {"a": 1}}']
-
-
-def test_parquet_holds_the_enumerations_as_text(tmp_path, make_record):
-    path = tmp_path / "records.parquet"
-    write_parquet([make_record(tokens_from=CountSource.EVENTS, switch_reason=SwitchReason.DIED), make_record()], path)
-    table = pq.read_table(path)
-    assert table.column("tokens_from").to_pylist() == ["events", None]
-    assert table.column("switch_reason").to_pylist() == ["died", None]
-
-
-def test_parquet_of_a_placebo_run_bears_the_stamp_in_its_column_and_its_metadata(tmp_path, make_record):
-    path = tmp_path / "records.parquet"
-    write_parquet((record for record in [make_record(), make_record(placebo=True)]), path)
-    assert pq.read_table(path).column("placebo").to_pylist() == [False, True]
-    assert pq.read_schema(path).metadata == {b"PLACEBO": MEANING.encode()}
-
-    write_parquet([make_record()], path)
-    assert pq.read_table(path).column("placebo").to_pylist() == [False]
-    assert not pq.read_schema(path).metadata
-
-
 def test_a_file_that_cannot_be_replaced_leaves_the_old_one_and_no_litter(tmp_path, monkeypatch):
     def refuse(*_args: object) -> None:
         raise OSError(errno.EACCES, "Permission denied")
@@ -266,15 +320,3 @@ def test_a_file_that_cannot_be_replaced_leaves_the_old_one_and_no_litter(tmp_pat
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_frame_has_one_row_a_record_and_whole_numbers_stay_whole(tmp_path, make_record):
-    fill(tmp_path, [make_record(draft_length=None), make_record(global_step=2, draft_length=8)])
-
-    frame = read_frame(tmp_path)
-
-    assert list(frame.columns) == list(RequestRecord.model_fields)
-    assert frame["draft_length"].dtype == pd.Int64Dtype()
-    assert frame["draft_length"].isna().tolist() == [True, False]
-    assert frame["latency_ms"].tolist() == [100.0, 100.0]
-    assert frame["phase"].tolist() == ["steady", "steady"]

@@ -1,0 +1,42 @@
+"""Modes and phases as they are named in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from halospec.analysis.modes import fixed_length
+from halospec.analysis.printable import printable
+
+_LIMIT = 40
+_NAMED_ONE_BY_ONE = 3
+
+
+def named(mode: str) -> str:
+    """Return a mode's name, fit to be shown."""
+    return printable(mode, limit=_LIMIT)
+
+
+def listed(modes: Sequence[str]) -> str:
+    """Name one mode or more: ``fixed_1 to fixed_6 and adaptive``."""
+    return joined(shortened(modes))
+
+
+def shortened(modes: Sequence[str]) -> list[str]:
+    """Name modes in the order given; of four and more fixed ones whose k follow each other, the first and the last."""
+    lengths = [fixed_length(mode) for mode in modes]
+    parts: list[str] = []
+    start = 0
+    for place in range(1, len(modes) + 1):
+        before = lengths[place - 1]
+        if place < len(modes) and before is not None and lengths[place] == before + 1:
+            continue
+        run = [named(mode) for mode in modes[start:place]]
+        parts += [f"{run[0]} to {run[-1]}"] if len(run) > _NAMED_ONE_BY_ONE else run
+        start = place
+    return parts
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return one text or more as ``a, b and c``."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
