@@ -1,0 +1,1 @@
+"""Finding the best fixed draft length for a server with few requests."""
