@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from halospec.analysis.modes import NO_SPECULATION, in_order
 from halospec.analysis.precision import PILOT_BLOCKS
 from halospec.analysis.slo import parse_slo
 from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.detection import require_server_kind
-from halospec.experiment.plan import Plan
+from halospec.experiment.plan import Design, Plan
 from halospec.experiment.plan_file import read_plan
 from halospec.experiment.precision import FEWEST_PILOT_BLOCKS
 from halospec.knobs.draft_args import DraftArgs
 from halospec.knobs.naming import require_spelling
 from halospec.knobs.server_command import ServerCommand
 from halospec.plan_settings import PlanSettings
-from halospec.records.schema import Phase
+from halospec.records.schema import MEASURED_PHASES, Phase
 
 AUTO = "auto"
 
@@ -131,7 +132,7 @@ class RunSettings(TargetSettings, PlanSettings):
     precision_phases
         The phases whose comparisons have to; all that the plan has if empty.
     max_minutes
-        No trial begins after so many.
+        No trial begins after so many; a run that goes on has as many again.
     """
 
     out: Path
@@ -167,6 +168,15 @@ class RunSettings(TargetSettings, PlanSettings):
             raise ValueError("--precision-phases needs --precision")
         return self
 
+    @field_validator("precision_phases", mode="before")
+    @classmethod
+    def _phases_that_are_measured(cls, phases: Any) -> Any:
+        known = [phase.value for phase in MEASURED_PHASES]
+        foreign = [phase for phase in phases or () if phase not in known]
+        if foreign:
+            raise ValueError(f"{str(foreign[0])!r} is none of the phases {', '.join(known)}")
+        return phases
+
     @field_validator("slo")
     @classmethod
     def _readable_service_levels(cls, slo: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,14 +192,43 @@ class RunSettings(TargetSettings, PlanSettings):
         PhasePlanError, UnknownMode, PromptFileError, StoreError
             If the phases, a mode, the prompt file or the plan file cannot be used.
         ValueError
-            If the reference is not among the modes.
+            If the plan cannot be judged as it is to be.
         """
         plan = super().plan() if self.plan_file is None else read_plan(self.plan_file)
         if self.precision is not None and self.blocks is None:
             plan = plan.with_blocks(max(plan.blocks, PILOT_BLOCKS))
-        if self.reference is not None and self.reference not in plan.modes:
-            raise ValueError(f"--reference {self.reference} is none of the modes that run ({', '.join(plan.modes)})")
+        self.require_judgeable(plan)
         return plan
+
+    def require_judgeable(self, plan: Plan) -> None:
+        """Make sure, before anything is measured, that a plan has what its results are to be judged by.
+
+        Raises
+        ------
+        ValueError
+            If it does not have the reference, or the warm-up that ``--slo auto`` takes its values from, or makes no
+            comparison whose precision could decide when the run ends.
+        """
+        modes = ", ".join(in_order(plan.modes))
+        if self.reference is not None and self.reference not in plan.modes:
+            raise ValueError(f"--reference {self.reference} is none of the modes that run ({modes}).")
+        if self.slo and parse_slo(self.slo).auto and (NO_SPECULATION not in plan.modes or not plan.warmup):
+            lacks = "no warm-up" if NO_SPECULATION in plan.modes else f"no {NO_SPECULATION} (but {modes})"
+            raise ValueError(
+                f"--slo auto takes its values from the warm-up of {NO_SPECULATION}, and this plan has {lacks}; state"
+                " them, as in --slo e2e_ms=6000."
+            )
+        if self.precision is not None:
+            self._require_comparisons(plan)
+
+    def _require_comparisons(self, plan: Plan) -> None:
+        if plan.design is Design.CLASSIC:
+            raise ValueError("--precision: the original's design supports no comparison, however often it runs.")
+        if len(plan.modes) < 2:
+            raise ValueError(f"--precision is that of comparisons, and only {plan.modes[0]} runs; name another mode.")
+        under_load = sorted(phase.value for phase in self.precision_phases if phase is not Phase.STEADY)
+        if under_load and plan.load is None:
+            raise ValueError(f"--precision-phases {under_load[0]}: the plan has no load; add --load.")
 
 
 def debug_json_wanted() -> bool:

@@ -67,7 +67,9 @@ def run(
     precision_phases: Annotated[
         str | None, typer.Option(help="Phases whose intervals count for it: steady,load,recovery. Default: all.")
     ] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Begin no trial after so many minutes.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Begin no trial after so many minutes; a resumed run has as many again.")
+    ] = None,
     seed: plan_options.Seed = 1,
     max_tokens: plan_options.MaxTokens = 64,
     temperature: plan_options.Temperature = 0.0,
@@ -127,6 +129,9 @@ def run(
     if resume_from is not None:
         _go_on(context, resume_from, asked)
         return
+    if plan_file is not None and _is_from_environment(context, "load"):
+        # It is meant for plans that are made here; this one says itself what load it has.
+        load = None
     with usage():
         settings = RunSettings.model_validate(
             asked
@@ -163,6 +168,11 @@ def run(
         conclusion = execute(settings, plan, progress_console())
     show(conclusion)
     exit_as(conclusion)
+
+
+def _is_from_environment(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def share_in(text: str) -> float:

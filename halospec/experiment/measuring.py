@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from halospec.analysis.loading import requests_of
-from halospec.analysis.precision import PILOT_BLOCKS, standing
+from halospec.analysis.precision import PILOT_BLOCKS, Standing, standing
 from halospec.analysis.requests import Requests
 from halospec.config import RunSettings
 from halospec.contention.cpu import CpuInjector
@@ -15,7 +17,7 @@ from halospec.contention.no_load import NoLoad
 from halospec.contention.protocol import Injector
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.coverage import Coverage
-from halospec.experiment.forecast import forecast, forecast_sentences, spoken_duration, steps_by_phase
+from halospec.experiment.forecast import counted, forecast, forecast_sentences, spoken_duration, steps_by_phase
 from halospec.experiment.keeping import Keeping
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.plan import Plan, Trial
@@ -24,10 +26,13 @@ from halospec.experiment.precision import Precision, standing_sentence
 from halospec.experiment.run_manifest import trial_ids_of, with_plan
 from halospec.experiment.runner import Observer, Runner
 from halospec.experiment.scatter import scatter_of
-from halospec.experiment.timings import recorded_timings, switch_ms_of
+from halospec.experiment.timings import Timings, recorded_timings, switch_ms_of
 from halospec.records.manifest import Manifest, write_manifest
 from halospec.records.store import RunFiles, read_records
 from halospec.target import Target
+
+_MOST_TIMES_AS_MANY = 10
+"""So many times the blocks that there are may be planned at once."""
 
 
 class MeasuringObserver(Observer, Protocol):
@@ -84,11 +89,21 @@ class Measuring:
                     max_failures=self.settings.max_failures,
                     placebo=self.choice.placebo,
                 )
-                while True:
-                    if not await self._carry_out(runner, progress, began_ns):
-                        return f"its time was up after {self.settings.max_minutes:g} minutes"
-                    if not self._extended():
+                while await self._carry_out(runner, progress, began_ns):
+                    if not self._extended(began_ns):
                         return None
+        return self._cut_short()
+
+    def _cut_short(self) -> str:
+        """Say that the time was up, and return it as the reason why the run ended."""
+        left = sum(not self._is_done_here(trial) for trial in self.plan.trials)
+        reason = f"its time was up after {self.settings.max_minutes:g} minutes"
+        missing = f"{counted(left, 'trial')} of {len(self.plan.trials):,} are left"
+        if self.settings.precision is not None:
+            missing += " and the precision that was asked for was not reached"
+        go_on = f"halospec run --resume {shlex.quote(str(self.files.directory))}"
+        self.observer.told(f"The run ends here: {reason}. {missing}; `{go_on}` goes on.")
+        return reason
 
     async def _carry_out(self, runner: Runner, progress: Coverage, began_ns: int) -> bool:
         """Run the trials that are left; return whether there was time for all."""
@@ -113,36 +128,35 @@ class Measuring:
 
     def _tell_what_the_pilot_tells(self) -> None:
         requests = self._requests()
-        timings = recorded_timings(requests, switch_ms_of(self.choice.report))
+        timings = self._timings(requests)
         left = [trial for trial in self.plan.trials if not self._is_done_here(trial)]
         rest = replace(self.plan, trials=tuple(left), preload=0)
         seconds = forecast(rest, timings).duration.seconds
         if seconds is not None:
             self.observer.told(f"The first block is done; about {spoken_duration(seconds)} to go.")
         scatter = scatter_of(requests, steps_by_phase(self.plan.trials[0].phases))
-        for sentence in forecast_sentences(forecast(self.plan, timings, scatter))[1:]:
-            self.observer.told(sentence)
+        found = forecast(self.plan, timings, scatter)
+        if found.detectable:
+            for sentence in forecast_sentences(found)[1:]:
+                self.observer.told(sentence)
 
-    def _extended(self) -> bool:
-        """Add the blocks that the precision asked for still takes; return whether there are any."""
+    def _extended(self, began_ns: int) -> bool:
+        """Add blocks that the precision asked for still takes; return whether there are any."""
         wanted = precision_of(self.settings)
         if wanted is None:
             return False
-        now = standing(
-            self._requests(),
-            within=wanted.within,
-            pilot_blocks=wanted.pilot_blocks,
-            reference=wanted.reference,
-            phases=wanted.phases,
-            seed=self.plan.seed,
-        )
+        requests = self._requests()
+        now = _standing(requests, wanted, self.plan)
         if now is None:
             self.observer.told("No interval can be computed, so no precision can be reached.")
             return False
         self.observer.told(standing_sentence(now, wanted))
         if now.is_reached:
             return False
-        self.plan = self.plan.with_blocks(max(now.blocks_needed, self.plan.blocks + 1))
+        self._tell_how_long_it_takes(now, requests, began_ns)
+        # Not all at once: a wish that no time suffices for is no reason to plan a million trials.
+        most = _MOST_TIMES_AS_MANY * self.plan.blocks
+        self.plan = self.plan.with_blocks(min(max(now.blocks_needed, self.plan.blocks + 1), most))
         self.manifest = with_plan(self.manifest, self.plan)
         # The manifest first: a plan whose trials have no identity yet could not be gone on with.
         write_manifest(self.manifest, self.files.manifest)
@@ -151,12 +165,31 @@ class Measuring:
         self.observer.run_extended(replace(self.plan, trials=left, preload=0).request_count)
         return True
 
+    def _tell_how_long_it_takes(self, now: Standing, requests: Requests, began_ns: int) -> None:
+        block = self.plan.with_blocks(1)
+        timings = self._timings(requests)
+        each_s = forecast(replace(block, preload=0), timings).duration.seconds
+        if each_s is None:
+            return
+        left_s = max(now.blocks_needed - self.plan.blocks, 1) * each_s
+        sentence = f"That is about {spoken_duration(left_s)} more."
+        if left_s > self._time_left_s(began_ns):
+            sentence = f"That is about {spoken_duration(left_s)} more; its time will be up before that."
+        self.observer.told(sentence)
+
+    def _timings(self, requests: Requests) -> Timings | None:
+        timings = recorded_timings(requests, switch_ms_of(self.choice.report))
+        return None if timings is None else timings.of_replies_up_to(self.plan.sampling.max_tokens)
+
     def _requests(self) -> Requests:
         return requests_of(read_records(self.files.records).records)
 
-    def _time_is_up(self, began_ns: int) -> bool:
+    def _time_left_s(self, began_ns: int) -> float:
         limit = self.settings.max_minutes
-        return limit is not None and self.target.clock() - began_ns >= limit * 60e9
+        return math.inf if limit is None else limit * 60 - (self.target.clock() - began_ns) / 1e9
+
+    def _time_is_up(self, began_ns: int) -> bool:
+        return self._time_left_s(began_ns) <= 0
 
     def _needs_nonces(self) -> bool:
         wanted = self.settings.nonce
@@ -167,6 +200,26 @@ class Measuring:
 
     def _injector(self) -> Injector:
         return NoLoad() if self.plan.load is None else CpuInjector(self.plan.load, self.target.clock)
+
+
+def needs_more_blocks(settings: RunSettings, plan: Plan, files: RunFiles) -> bool:
+    """Tell whether a plan that has been carried out is still to grow, for a precision that was asked for."""
+    wanted = precision_of(settings)
+    if wanted is None:
+        return False
+    now = _standing(requests_of(read_records(files.records).records), wanted, plan)
+    return now is not None and not now.is_reached
+
+
+def _standing(requests: Requests, wanted: Precision, plan: Plan) -> Standing | None:
+    return standing(
+        requests,
+        within=wanted.within,
+        pilot_blocks=wanted.pilot_blocks,
+        reference=wanted.reference,
+        phases=wanted.phases,
+        seed=plan.seed,
+    )
 
 
 def precision_of(settings: RunSettings) -> Precision | None:

@@ -41,6 +41,9 @@ class Pilot:
 def pilot_of(run: RunData, plan: Plan) -> Pilot:
     """Return what a run tells of a plan, whose first trial's phases stand for all."""
     timings = recorded_timings(run.requests, _switch_ms(run))
+    limit = run.manifest.settings.get("max_tokens") if run.manifest else None
+    if timings is not None and isinstance(limit, int):
+        timings = timings.of_replies_up_to(limit)
     return Pilot(timings, scatter_of(run.requests, steps_by_phase(plan.trials[0].phases)))
 
 

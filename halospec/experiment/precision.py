@@ -37,4 +37,4 @@ def standing_sentence(now: Standing, wanted: Precision) -> str:
     asked = f"{100 * wanted.within:g} % were asked for"
     if now.is_reached:
         return f"After {now.blocks} blocks {widest}; {asked}, so the run ends."
-    return f"After {now.blocks} blocks {widest}; {asked}, which takes about {now.blocks_needed} blocks."
+    return f"After {now.blocks} blocks {widest}; {asked}, which takes about {now.blocks_needed:,} blocks."

@@ -21,10 +21,10 @@ from halospec.endpoints.preflight import PreflightError
 from halospec.endpoints.types import ChatRequest, EndpointError, Message
 from halospec.experiment.coverage import NOTHING_DONE, Coverage, coverage_of
 from halospec.experiment.description import require_unused_directory
-from halospec.experiment.feasibility import feasible_part, lengths_of, require_feasible, telling_lengths
+from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible, telling_lengths
 from halospec.experiment.forecast import forecast, forecast_sentences
 from halospec.experiment.knob_choice import KnobChoice, choose_knob, unprobed_knob
-from halospec.experiment.measuring import Measuring, MeasuringObserver
+from halospec.experiment.measuring import Measuring, MeasuringObserver, needs_more_blocks
 from halospec.experiment.plan import Plan
 from halospec.experiment.plan_file import read_plan, write_plan
 from halospec.experiment.resume import last_moment_ns, prepare_resumption
@@ -34,7 +34,9 @@ from halospec.experiment.run_manifest import (
     difference,
     is_alive,
     manifest_of,
+    this_process,
     trial_ids_of,
+    with_plan,
 )
 from halospec.experiment.server_account import account_of
 from halospec.experiment.timings import probed_timings
@@ -84,11 +86,12 @@ async def run_session(settings: RunSettings, plan: Plan, observer: SessionObserv
         await _make_ready(target, choice.knob, plan)
         account = await account_of(target.server.kind.name, target.api, settings.connection.api_key)
         manifest = manifest_of(settings, plan, describe_server(target.server, account), report, choice, started_at)
-        write_manifest(manifest, files.manifest)
-        write_plan(plan, files.plan)
         timings = None if report is None or choice.report is None else probed_timings(report, choice.report)
         for sentence in forecast_sentences(forecast(plan, timings), pilot_follows=True):
             observer.told(sentence)
+        # The manifest last: what makes the directory that of a run is only there with all that the run needs to go on.
+        write_plan(plan, files.plan)
+        write_manifest(manifest, files.manifest)
         await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), NOTHING_DONE)
 
 
@@ -108,10 +111,13 @@ async def resume_session(settings: RunSettings, observer: SessionObserver) -> No
         If the server is not the one that the run began with.
     """
     files = RunFiles(settings.out)
-    manifest, plan = _begun(files)
-    if settings.precision is None and _is_complete(manifest, plan, files):
+    manifest, plan = _begun(files, may_have_grown=settings.precision is not None)
+    _require_judgeable(plan, settings)
+    manifest = _judged_anew(manifest, settings)
+    if _is_complete(manifest, plan, files) and not needs_more_blocks(settings, plan, files):
         observer.told("Nothing of this run is left to do.")
-        if manifest.status is not Status.COMPLETE:
+        write_manifest(manifest, files.manifest)
+        if manifest.status is not Status.COMPLETE or manifest.reason is not None:
             close_manifest(files, Status.COMPLETE, None)
         return
     clock = resume_clock(manifest.started_at, last_moment_ns(files))
@@ -130,10 +136,10 @@ async def resume_session(settings: RunSettings, observer: SessionObserver) -> No
         await _make_ready(target, choice.knob, plan)
         resumed = prepare_resumption(files, plan, trial_ids_of(manifest))
         resumption = Resumption(at=datetime.now(UTC), after_records=resumed.records, voided=resumed.voided)
-        going_on = {"status": Status.RUNNING, "reason": None, "ended_at": None}
+        going_on = {"status": Status.RUNNING, "reason": None, "ended_at": None, "process": this_process()}
         manifest = manifest.model_copy(update={"resumptions": (*manifest.resumptions, resumption), **going_on})
-        write_manifest(manifest, files.manifest)
         observer.told(_resumed_sentence(resumption))
+        write_manifest(manifest, files.manifest)
         await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), resumed.coverage)
 
 
@@ -160,7 +166,7 @@ def settings_to_resume(directory: Path, given: Mapping[str, object]) -> RunSetti
         raise StoreError(f"The settings in {directory}/manifest.json cannot be used: {reason}.") from problem
 
 
-def _begun(files: RunFiles) -> tuple[Manifest, Plan]:
+def _begun(files: RunFiles, *, may_have_grown: bool) -> tuple[Manifest, Plan]:
     """Return the manifest and the plan of a run that can go on."""
     manifest = read_manifest(files.manifest)
     if manifest is None or not files.plan.exists():
@@ -172,7 +178,29 @@ def _begun(files: RunFiles) -> tuple[Manifest, Plan]:
         )
     if manifest.status is Status.RUNNING and manifest.process is not None and is_alive(manifest.process):
         raise StoreError(f"The run in {files.directory} is still under way (process {manifest.process.pid}).")
-    return manifest, read_plan(files.plan)
+    plan = read_plan(files.plan)
+    began, now = manifest.trials, with_plan(manifest, plan).trials
+    # A run that was killed while it added blocks has them in its manifest first.
+    expected = tuple(trial for trial in began if trial.block <= plan.blocks) if may_have_grown else began
+    if now != expected:
+        raise StoreError(
+            f"{files.plan} is not the plan that this run began with, so its trials would not be those on record; put"
+            " it back as it was, or begin another run with it (--plan)."
+        )
+    return manifest, plan
+
+
+def _judged_anew(manifest: Manifest, settings: RunSettings) -> Manifest:
+    """Return the manifest with what a run is judged by, and may last, as it is wanted now."""
+    judging = settings.model_dump(mode="json", include={"slo", "reference", "max_minutes"})
+    return manifest.model_copy(update={"settings": manifest.settings | judging})
+
+
+def _require_judgeable(plan: Plan, settings: RunSettings) -> None:
+    try:
+        settings.require_judgeable(plan)
+    except ValueError as problem:
+        raise PlanRefused(str(problem)) from problem
 
 
 def _is_complete(manifest: Manifest, plan: Plan, files: RunFiles) -> bool:
@@ -230,6 +258,7 @@ def _feasible(plan: Plan, choice: KnobChoice, settings: RunSettings, observer: S
     plan, left_out = feasible_part(plan, choice.knob, choice.report)
     for reason in left_out:
         observer.told(f"Left out: {reason}")
+    _require_judgeable(plan, settings)
     return plan
 
 
@@ -246,5 +275,9 @@ async def _measure(measuring: Measuring, progress: Coverage) -> None:
         raise
     except Exception as error:
         close_manifest(measuring.files, Status.FAILED, str(error) or type(error).__name__)
+        raise
+    except SystemExit:
+        # So ends a process whose output nobody reads any more.
+        close_manifest(measuring.files, Status.FAILED, "what it had to say could not be written")
         raise
     close_manifest(measuring.files, Status.COMPLETE, ended)

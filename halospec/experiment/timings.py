@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Timings:
     by_length
         In ascending order, at least one.
     reply_tokens, longest_reply
-        Mean and maximum over the replies that were seen, where those were such as a run has.
+        Mean over the replies that were seen, where those were such as a run has, and how long they got, or could have.
     load_slowdown
         Time of a request under load over that of one without.
     switch_ms
@@ -42,6 +42,10 @@ class Timings:
     longest_reply: int | None = None
     load_slowdown: float | None = None
     switch_ms: float | None = None
+
+    def of_replies_up_to(self, max_tokens: int) -> Timings:
+        """Return the same, given how long the replies seen could have been: their mean holds for others so limited."""
+        return replace(self, longest_reply=max(max_tokens, self.longest_reply or 0))
 
     def tpot_ms(self, draft_length: int) -> float:
         """Return the time per token at a draft length: between known ones on a line, beyond them as at the nearest."""

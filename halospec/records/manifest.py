@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from halospec.records.probe import ProbeReport
 from halospec.records.schema import SCHEMA_VERSION
-from halospec.records.store import StoreError, write_whole
+from halospec.records.store import StoreError, first_reason, write_whole
 from halospec.telemetry.host import HostFacts
 
 
@@ -178,5 +178,7 @@ def read_manifest(path: Path) -> Manifest | None:
         return Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
-        raise StoreError(f"{path} is not a readable manifest: {str(error).splitlines()[0]}.") from error
+    except OSError as error:
+        raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except ValidationError as error:
+        raise StoreError(f"{path} is not a manifest: {first_reason(error)}.") from error

@@ -222,6 +222,14 @@ def write_whole(path: Path, content: bytes) -> None:
         raise _cannot("write", path, error) from error
 
 
+def first_reason(error: ValidationError) -> str:
+    """Say what is wrong with a file, without the places that a parser counts in a piece of it."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].partition(" at line ")[0]
+    return f"{where}: {message}" if where else message
+
+
 def _cannot(verb: str, path: Path, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
     return StoreError(f"Cannot {verb} {path}: {reason}.")
@@ -299,7 +307,4 @@ def _parsed(line: bytes, kind: type[Line], file: Path, number: int) -> Line:
     try:
         return kind.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
-        raise StoreError(f"{file}, line {number} is not a record: {reason}.") from error
+        raise StoreError(f"{file}, line {number} is not a record: {first_reason(error)}.") from error

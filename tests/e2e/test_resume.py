@@ -12,7 +12,7 @@ import pytest
 
 from command_line import halospec, halospec_running, until
 from halospec.experiment.plan_file import read_plan
-from halospec.records.manifest import Status, read_manifest
+from halospec.records.manifest import Manifest, Status, read_manifest
 from halospec.records.schema import Phase, RequestRecord
 from halospec.records.store import RunFiles, read_records
 
@@ -62,8 +62,7 @@ def test_a_blocked_run_begins_the_broken_trial_anew_and_loses_nothing(tiny_serve
     assert len({(r.block, r.mode) for r in voided}) == (1 if voided else 0)
     assert all(json.loads(line)["void"] is (n in {after.index(v) for v in voided}) for n, line in enumerate(lines(out)))
     assert all(earlier.ended_ns <= later.started_ns for earlier, later in pairwise(after))
-    manifest = read_manifest(RunFiles(out).manifest)
-    assert manifest is not None
+    manifest = manifest_in(out)
     assert manifest.status is Status.COMPLETE
     assert [one.after_records for one in manifest.resumptions] == [len(before)]
     assert [one.voided for one in manifest.resumptions] == [len(voided)]
@@ -116,6 +115,42 @@ def test_a_run_that_is_under_way_is_not_gone_on_with(tiny_server, tmp_path):
     assert "is still under way" in done.stderr
 
 
+def test_a_resumed_run_is_not_gone_on_with_by_two_at_once_either(tiny_server, tmp_path):
+    out = tmp_path / "run"
+    killed_in_the_middle(
+        out, *asked(tiny_server, out, "--modes", "fixed_0,fixed_2", "--cool-down", 60), after_records=7
+    )
+    with halospec_running("run", "--resume", out) as process:
+        until(lambda: bool(manifest_in(out).resumptions))
+        done = halospec("run", "--resume", out)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert done.returncode == 1
+    assert "is still under way" in done.stderr
+
+
+def test_a_resumed_run_is_judged_as_is_wanted_now(tiny_server, tmp_path):
+    out = tmp_path / "run"
+    killed_in_the_middle(out, *asked(tiny_server, out, "--modes", "fixed_0,fixed_2"), after_records=10)
+    done = halospec("run", "--resume", out, "--slo", "e2e_ms=5000", "--reference", "fixed_2")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(RunFiles(out).summary.read_text())
+    assert summary["slo"]["reference"] == "fixed_2"
+    assert summary["slo"]["slo"]["e2e_ms"] == 5000
+
+
+def test_a_run_whose_reader_has_gone_says_that_it_ended(tiny_server, tmp_path):
+    out = tmp_path / "run"
+    with halospec_running(*asked(tiny_server, out, "--modes", "fixed_0,fixed_2")) as process:
+        until(lambda: RunFiles(out).records.exists())
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stderr = None
+        process.wait()
+    assert (process.returncode, manifest_in(out).status) == (1, Status.FAILED)
+    assert halospec("run", "--resume", out).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [(("--blocks", 9), "which decides what --blocks would"), (("--modes", "fixed_1"), "which decides what --modes")],
@@ -130,6 +165,12 @@ def test_a_directory_without_a_run_is_refused(tmp_path):
     done = halospec("run", "--resume", tmp_path)
     assert done.returncode == 1
     assert "holds no manifest.json" in done.stderr
+
+
+def manifest_in(out: Path) -> Manifest:
+    manifest = read_manifest(RunFiles(out).manifest)
+    assert manifest is not None
+    return manifest
 
 
 def lines(out: Path) -> list[bytes]:

@@ -13,6 +13,7 @@ from halospec.contention.cpu import CpuLoadSettings
 from halospec.cores import available_cores
 from halospec.experiment.phases import LoadWindow, PhasePlanError
 from halospec.experiment.plan import classic_plan
+from halospec.experiment.plan_file import write_plan
 from halospec.plan_settings import DEFAULT_MODES, LoadSettings
 
 
@@ -90,3 +91,37 @@ def test_a_load_beyond_the_last_step_is_refused():
 def test_debug_logging_follows_the_environment(monkeypatch, value, wanted):
     monkeypatch.setenv("HALOSPEC_DEBUG_JSON", value)
     assert debug_json_wanted() is wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"reference": "fixed_9"}, "none of the modes that run"),
+        ({"slo": ("auto",), "warmup": 0}, "this plan has no warm-up"),
+        ({"slo": ("auto", "e2e_ms=9"), "modes": ("fixed_1", "fixed_2")}, r"no fixed_0 \(but fixed_1, fixed_2\)"),
+        ({"slo": ("auto",), "preset": "classic"}, "this plan has no fixed_0"),
+        ({"precision": 0.03, "max_minutes": 1.0, "modes": ("fixed_1",)}, "only fixed_1 runs"),
+        ({"precision": 0.03, "max_minutes": 1.0, "precision_phases": ("recovery",)}, "has no load; add --load"),
+    ],
+)
+def test_what_a_plan_cannot_be_judged_by_is_refused_before_it_runs(asked, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        settings(**asked).plan()
+
+
+def test_what_it_can_be_judged_by_is_not():
+    judged = {"slo": ("auto",), "reference": "fixed_2", "precision": 0.03, "max_minutes": 1.0}
+    plan = settings(**judged, precision_phases=("steady", "load"), load=LoadSettings(enabled=True)).plan()
+    assert plan.blocks == 8
+
+
+def test_the_original_s_design_has_no_precision_even_from_a_file(tmp_path):
+    write_plan(classic_plan(load=False, warmup=5), tmp_path / "plan.json")
+    with pytest.raises(ValueError, match="supports no comparison"):
+        settings(plan_file=tmp_path / "plan.json", precision=0.03, max_minutes=1.0).plan()
+
+
+@pytest.mark.parametrize("phase", ["warmup", "lunch"])
+def test_precision_is_asked_for_in_measured_phases(phase):
+    with pytest.raises(ValidationError, match="none of the phases steady, load, recovery"):
+        settings(precision=0.03, max_minutes=1.0, precision_phases=(phase,))

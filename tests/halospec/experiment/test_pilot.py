@@ -14,6 +14,7 @@ from halospec.experiment.scatter import Scatter
 from halospec.records.schema import Phase
 from halospec.records.switches import SwitchReason
 from halospec.workloads.prompts import Prompt
+from made_runs import made_manifest
 
 
 def plan(blocks: int = 4) -> Plan:
@@ -49,6 +50,13 @@ def test_a_run_tells_its_times_its_switches_and_its_scatter(run):
     assert pilot.timings is not None
     assert (pilot.timings.switch_ms, pilot.timings.ttft_ms) == (2000.0, 50.0)
     assert [(one.phase, one.blocks) for one in pilot.scatter] == [(Phase.STEADY, 1)]
+
+
+def test_replies_that_were_allowed_as_much_stand_for_those_to_come(run):
+    limited = replace(run, manifest=made_manifest((), settings={"max_tokens": 64}))
+    timings = pilot_of(limited, plan()).timings
+    assert timings is not None
+    assert (timings.reply_tokens, timings.longest_reply) == (11, 64)
 
 
 def test_without_a_manifest_or_a_switch_nobody_knows_how_long_one_takes(make_record):
