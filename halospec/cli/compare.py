@@ -20,7 +20,9 @@ from halospec.compare.markdown import comparison_markdown
 from halospec.compare.metrics import ComparedMetric
 from halospec.compare.runs import ComparedRun, directory_of, unique_names
 from halospec.compare.tables import comparison_tables
+from halospec.records.classic_csv import looks_like_classic_csv
 from halospec.records.store import StoreError
+from halospec.tuning.account import tuning_file
 
 _SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
@@ -135,6 +137,16 @@ def _with_baseline_first(paths: Sequence[Path], reference: str | None) -> list[P
 
 
 def _read(path: Path, name: str) -> ComparedRun:
+    if tuning_file(directory_of(path)).exists():
+        raise StoreError(
+            f"{path} holds a search of `halospec tune`, in which draft lengths answered different prompts; compare runs"
+            " of `halospec run`."
+        )
+    if path.is_file() and looks_like_classic_csv(path):
+        raise StoreError(
+            f"{path} is a CSV of the original's form, which does not say what was planned; compare runs' directories"
+            " (`halospec summarize` reads such a CSV)."
+        )
     run = read_run(path)
     if not len(run.requests.measured):
         raise StoreError(f"{path} holds no measured requests, so there is nothing to compare.")

@@ -14,10 +14,10 @@ from halospec.cli import options
 from halospec.cli.aliases import parse_lengths
 from halospec.cli.application import app
 from halospec.cli.consoles import output_console, progress_console
-from halospec.cli.sentences import EXIT_FAILED, fail, one_sentence, usage
+from halospec.cli.sentences import EXIT_FAILED, EXIT_INTERRUPTED, fail, one_sentence, usage
 from halospec.contention.protocol import ContentionError
 from halospec.experiment.runner import ServerGone
-from halospec.tuning.account import Tuning
+from halospec.tuning.account import Tuning, tuning_file
 from halospec.tuning.evidence import Basis
 from halospec.tuning.progress import TuneProgress
 from halospec.tuning.search import NothingAnswered
@@ -123,6 +123,14 @@ def tune(
     with one_sentence(settings.out), TuneProgress(progress_console()) as progress:
         try:
             tuning = anyio.run(run_tuning, settings, prompt_set, cpu_load, progress)
+        except KeyboardInterrupt:
+            if not tuning_file(settings.out).exists():
+                raise
+            fail(
+                f"Interrupted. The records so far and tune.json are in {settings.out}; a search cannot be resumed, so"
+                " begin it anew with another --out.",
+                EXIT_INTERRUPTED,
+            )
         except (NothingAnswered, ServerGone, ContentionError) as reason:
             fail(f"{reason} The records are in {settings.out}.", EXIT_FAILED)
     _show(tuning, settings.out, as_json=as_json)

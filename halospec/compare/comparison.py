@@ -8,7 +8,7 @@ candidates by Bonferroni always. Different metrics are different families.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from halospec.compare.welch import welch
 from halospec.inference.comparisons import compare_to
 from halospec.inference.estimates import estimate
 from halospec.inference.types import CONFIDENCE, Floats, LogRatio, Sums
+from halospec.records.schema import Phase
 
 _EMPTY_BLOCK = "a block in which it is 0 has no ratio"
 
@@ -100,13 +101,14 @@ class _Pair:
                 changes = self._paired(*sums) if pairing.is_paired else self._unpaired(*sums)
                 rows += self._rows(metric, *sums, changes, level)
         latencies = [self._sums(run, ComparedMetric.LATENCY, None) for run in (self.baseline, self.candidate)]
-        modes = [run.requests.measured.modes_here for run in (self.baseline, self.candidate)]
+        places = [_places_of(run) for run in (self.baseline, self.candidate)]
         return Comparison(
             candidate=self.candidate.name,
             pairing=pairing,
             unmatched_cells=paired(*latencies).unmatched if pairing.is_paired else 0,
-            only_in_baseline=tuple(mode for mode in modes[0] if mode not in modes[1]),
-            only_in_candidate=tuple(mode for mode in modes[1] if mode not in modes[0]),
+            only_in_baseline=_only_in_first(*places),
+            only_in_candidate=_only_in_first(*reversed(places)),
+            silent=_silent(self.baseline, self.candidate),
             rows=tuple(rows),
         )
 
@@ -151,7 +153,7 @@ class _Pair:
         changes: Sequence[Change | None],
         level: float,
     ) -> list[Row]:
-        levels = [_levels(run, level, self.seed) for run in (baseline, candidate)]
+        levels = [_levels(run, level, self.seed, highest=metric.highest) for run in (baseline, candidate)]
         return [
             Row(metric=metric, mode=at.mode, phase=at.phase, baseline=before, candidate=after, change=change)
             for at, before, after, change in zip(self.grid.strata, *levels, changes, strict=True)
@@ -179,6 +181,32 @@ class _Pair:
         return rows
 
 
+def _places_of(run: ComparedRun) -> dict[str, tuple[Phase, ...]]:
+    """Return the measured phases of each mode."""
+    return {mode: of_mode.phases_here for mode, of_mode in run.requests.measured.by_mode()}
+
+
+def _only_in_first(first: Mapping[str, Sequence[Phase]], second: Mapping[str, Sequence[Phase]]) -> tuple[str, ...]:
+    """Return the modes that the second of two runs lacks, and, where it has a mode, the phases that it lacks of it."""
+    lacking: list[str] = []
+    for mode, phases in first.items():
+        if mode not in second:
+            lacking.append(mode)
+        else:
+            lacking += [f"{mode} in {phase.value}" for phase in phases if phase not in second[mode]]
+    return tuple(lacking)
+
+
+def _silent(baseline: ComparedRun, candidate: ComparedRun) -> tuple[str, ...]:
+    """Return where the baseline answered and every request of a candidate failed."""
+    answered = {(mode, phase) for mode, phase, _ in baseline.requests.measured.successes.by_mode_and_phase()}
+    return tuple(
+        f"{mode} in {phase.value}"
+        for mode, phase, here in candidate.requests.measured.by_mode_and_phase()
+        if (mode, phase) in answered and not here.success.any()
+    )
+
+
 def _blocks(run: Sums, stratum: int) -> tuple[Floats, Floats]:
     """Return numerator and denominator of each block in which a run has any data."""
     numerator = run.numerator[:, :, stratum, 0].sum(axis=1)
@@ -187,14 +215,15 @@ def _blocks(run: Sums, stratum: int) -> tuple[Floats, Floats]:
     return numerator[held], denominator[held]
 
 
-def _levels(run: Sums, level: float, seed: int) -> list[Level | None]:
+def _levels(run: Sums, level: float, seed: int, *, highest: float) -> list[Level | None]:
     empty = without_logarithm(run)
     estimates = estimate(blanked(run, empty), confidence=1 - level, seed=seed)
     levels: list[Level | None] = []
     for place, (found,) in enumerate(estimates):
         counts, sizes = _blocks(run, place)
         if found is not None:
-            levels.append(Level(value=found.value, low=found.low, high=found.high, blocks=found.blocks))
+            high = None if found.high is None else min(found.high, highest)
+            levels.append(Level(value=found.value, low=found.low, high=high, blocks=found.blocks))
         elif sizes.size:
             value = float(counts.sum() / sizes.sum())
             levels.append(Level(value=value, low=None, high=None, blocks=sizes.size))

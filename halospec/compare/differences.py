@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -14,9 +15,11 @@ from halospec.analysis.printable import printable
 from halospec.compare.runs import ComparedRun
 from halospec.records.manifest import Manifest, Status
 from halospec.records.placebo import MEANING, STAMP
-from halospec.records.schema import Phase
+from halospec.records.schema import MEASURED_PHASES, Phase
 
 _LONGEST = 40
+_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH_SHOWN = 12
 _GIBIBYTE = 2**30
 _LOAD_APART = 10.0
 """Percentage points of measured load beyond which two runs' load is called different."""
@@ -56,6 +59,13 @@ def _of_one(run: ComparedRun) -> Iterator[str]:
         yield f"{run.name} {ended}; what it holds so far is compared."
     if run.torn:
         yield f"The last line of {run.name}'s journal was cut short and is left out."
+    lost = [
+        f"{mode} in {phase.value}"
+        for mode, phase, group in measured.by_mode_and_phase()
+        if phase in MEASURED_PHASES and not group.success.any()
+    ]
+    if lost:
+        yield f"Every request of {run.name} failed in {', '.join(lost)}: nothing there but attainment can be compared."
     failures = int((~measured.success).sum())
     if failures:
         yield (
@@ -140,13 +150,20 @@ def _sampling(manifest: Manifest) -> Sequence[_Fact]:
 
 def _load(manifest: Manifest) -> Sequence[_Fact]:
     load = manifest.settings.get("load")
-    windows = {str(sorted((trial.load or {}).items())) for trial in manifest.trials if trial.load}
+    windows = sorted({_window(trial.load) for trial in manifest.trials if trial.load})
+    if not windows and _inside(load, "enabled") is not True:
+        return (_Fact("burners", "none"), _Fact("percent of a core each", 0), _Fact("load", "none"))
     return (
-        _Fact("load on", _inside(load, "enabled")),
         _Fact("burners", _inside(load, "workers") or "one a core"),
         _Fact("percent of a core each", _inside(load, "percent")),
-        _Fact("times", " ".join(sorted(windows)) or None),
+        _Fact("load", " or ".join(windows) or "none"),
     )
+
+
+def _window(load: Mapping[str, float | None]) -> str:
+    """Return when a trial's load begins and ends, such as ``from step 6 until step 9``."""
+    told = [form.format(load[name]) for name, form in _WINDOW.items() if load.get(name) is not None]
+    return " ".join(told) or "from the first step"
 
 
 _ASPECTS = (
@@ -160,6 +177,15 @@ _ASPECTS = (
 )
 
 
+_WINDOW = {
+    "start_step": "from step {:g}",
+    "start_s": "from {:g} s",
+    "stop_step": "until step {:g}",
+    "duration_s": "for {:g} s",
+}
+"""What a load window holds, in words (halospec.experiment.phases.LoadWindow)."""
+
+
 def _inside(value: JsonValue, *path: str) -> JsonValue:
     """Return what stands at a path of a JSON value; None where there is nothing."""
     for name in path:
@@ -168,7 +194,10 @@ def _inside(value: JsonValue, *path: str) -> JsonValue:
 
 
 def _shown(value: JsonValue) -> str:
-    return "unknown" if value is None else printable(str(value), limit=_LONGEST)
+    if value is None:
+        return "unknown"
+    text = str(value)
+    return f"{text[:_HASH_SHOWN]}…" if _HASH.fullmatch(text) else printable(text, limit=_LONGEST)
 
 
 def _load_percent(run: ComparedRun) -> float | None:

@@ -128,15 +128,18 @@ class GateReport(Value):
     ----------
     on_estimates
         Whether estimates were compared with the bounds, and not their intervals.
+    silent
+        Where the baseline answered and every request of a candidate failed: no condition can pass over that.
     """
 
     on_estimates: bool
     conditions: tuple[JudgedCondition, ...]
+    silent: tuple[str, ...] = ()
 
     @property
     def is_failed(self) -> bool:
-        """Whether any row fails any condition."""
-        return any(judged.of_outcome(Outcome.FAILED) for judged in self.conditions)
+        """Whether any row fails any condition, or a candidate answered nothing where the baseline did."""
+        return bool(self.silent) or any(judged.of_outcome(Outcome.FAILED) for judged in self.conditions)
 
 
 class GatedComparison(Value):
@@ -204,6 +207,7 @@ def judge(comparison: RunComparison, conditions: Sequence[Condition], *, on_esti
             )
             for condition in conditions
         ),
+        silent=tuple(f"{one.candidate}: {place}" for one in comparison.comparisons for place in one.silent),
     )
 
 

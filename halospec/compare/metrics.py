@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,11 @@ class ComparedMetric(StrEnum):
     def unit(self) -> str:
         """Its unit as a table's head shows it; a share has none."""
         return {"tokens_per_s": "per s", "acceptance": "share", "attainment": "share"}.get(self.value, "ms")
+
+    @property
+    def highest(self) -> float:
+        """What it cannot exceed: an interval that a logarithm made ends there."""
+        return 1.0 if self.unit == "share" else math.inf
 
     @property
     def higher_is_better(self) -> bool:

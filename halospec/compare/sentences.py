@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from halospec.analysis.printable import printable
 from halospec.compare.gate import GateReport, JudgedCondition, JudgedRow, Outcome
 from halospec.compare.metrics import ComparedMetric
 from halospec.compare.values import Comparison, Finding, Level, Method, Row, RunComparison
@@ -61,7 +62,11 @@ def pairing_sentence(comparison: Comparison, baseline: str) -> str:
     if not comparison.pairing.is_paired:
         return f"{who} are not paired: {comparison.pairing.reason}."
     unmatched = comparison.unmatched_cells
-    left_out = f" {unmatched} cells without one are in no change." if unmatched else ""
+    left_out = (
+        f" {unmatched} cells have none in the other run: they count in each run's own values, and in no change."
+        if unmatched
+        else ""
+    )
     return f"{who} are paired: {comparison.pairing.reason}.{left_out}"
 
 
@@ -135,8 +140,15 @@ def gate_sentences(report: GateReport) -> Iterator[str]:
             " more blocks would narrow the interval."
         )
     failed = sum(bool(judged.of_outcome(Outcome.FAILED)) for judged in report.conditions)
-    verdict = f"failed: {failed} of {len(report.conditions)} conditions" if failed else "passed"
-    yield f"Gate {verdict}."
+    if report.silent:
+        yield f"Gate failed: every request failed in {', '.join(printable(place) for place in report.silent)}."
+    elif failed:
+        yield f"Gate failed: {failed} of {len(report.conditions)} conditions."
+    elif unclear:
+        judged_rows = sum(len(judged.rows) for judged in report.conditions)
+        yield f"Gate passed, though {unclear} of {judged_rows} rows cannot be told."
+    else:
+        yield "Gate passed."
 
 
 def judged_interval(judged: JudgedCondition, row: JudgedRow) -> str:
@@ -190,5 +202,5 @@ def _detectable(rows: Sequence[Row]) -> str:
     ]
     if not smallest:
         return ""
-    low, high = f"{min(smallest):.1f}", f"{max(smallest):.1f}"
-    return f" (smallest detectable: {low if low == high else f'{low} to {high}'} %)"
+    low, high = (f"{one:.1f}" if one < 10 else f"{one:.0f}" for one in (min(smallest), max(smallest)))
+    return f" (smallest detectable increase: {low if low == high else f'{low} to {high}'} %)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 from halospec.inference.proportions import wilson
 from halospec.inference.types import Floats
@@ -45,7 +45,7 @@ def share_interval(counts: Floats, sizes: Floats, *, level: float) -> ShareInter
     blocks = len(sizes)
     if blocks >= 2:
         influence = (counts - value * sizes) / (of / blocks)
-        half = float(stats.t.ppf(1 - level / 2, blocks - 1) * influence.std(ddof=1) / math.sqrt(blocks))
+        half = float(special.stdtrit(blocks - 1, 1 - level / 2) * influence.std(ddof=1) / math.sqrt(blocks))
         low, high = min(low, value - half), max(high, value + half)
     return ShareInterval(value, max(0.0, low), min(1.0, high))
 

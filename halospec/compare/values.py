@@ -122,7 +122,9 @@ class Comparison(Value):
     unmatched_cells
         Of paired runs: cells of block, prompt, mode and phase that only one of them has; they are in no change.
     only_in_baseline, only_in_candidate
-        Modes that the other run lacks.
+        Modes that the other run lacks, and ``fixed_2 in load`` where it has the mode and not in that phase.
+    silent
+        ``fixed_2 in load`` where the baseline answered and every request of this run failed.
     """
 
     candidate: str
@@ -130,6 +132,7 @@ class Comparison(Value):
     unmatched_cells: int
     only_in_baseline: tuple[str, ...]
     only_in_candidate: tuple[str, ...]
+    silent: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
     def of_metric(self, metric: ComparedMetric) -> tuple[Row, ...]:

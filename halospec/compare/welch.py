@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from halospec.inference.types import Floats, LogRatio
 
@@ -35,7 +35,7 @@ def welch(baseline: Floats, candidate: Floats, *, level: float) -> LogRatio:
         degrees = float(variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum())
     else:
         degrees = float(sizes.sum() - 2)
-    critical = float(stats.t.ppf(1 - level / 2, degrees))
-    detectable = (critical + float(stats.t.ppf(_POWER, degrees))) * standard_error
+    critical = float(special.stdtrit(degrees, 1 - level / 2))
+    detectable = (critical + float(special.stdtrit(degrees, _POWER))) * standard_error
     half = critical * standard_error
     return LogRatio(value, value - half, value + half, standard_error, detectable, blocks, None)

@@ -17,7 +17,7 @@ _SLOWER = {Basis.TPOT: "slower per token", Basis.LATENCY: "slower per reply"}
 
 def sentences(result: TuneResult) -> list[str]:
     """Return the answer, the one that matters first."""
-    return [*_answer(result), *_whole_replies(result), *_footing(result)]
+    return [*_answer(result), *_objectives(result), *_whole_replies(result), *_footing(result)]
 
 
 def listed(lengths: Sequence[int]) -> str:
@@ -38,7 +38,11 @@ def shown_difference(difference: Difference) -> str:
 
 def shown_objectives(slo: Slo) -> str:
     """Return objectives as they were stated."""
-    return ", ".join(f"{time.value} <= {limit_ms:.0f}" for time, limit_ms in slo.limits)
+    return ", ".join(f"{time.value} <= {_milliseconds(limit_ms)}" for time, limit_ms in slo.limits)
+
+
+def _milliseconds(limit_ms: float) -> str:
+    return f"{limit_ms:.0f}" if limit_ms >= 100 else f"{limit_ms:.3g}"
 
 
 def _answer(result: TuneResult) -> Iterator[str]:
@@ -48,7 +52,7 @@ def _answer(result: TuneResult) -> Iterator[str]:
             yield f"Use k = {verdict.recommended}: it is {_by_how_much(result, verdict.recommended)} than k = 0."
         case Finding.PLAIN_IS_BEST:
             others = [at.draft_length for at in _finalists(result) if at.draft_length != PLAIN]
-            each = ", ".join(f"k = {k} is {_by_how_much(result, k)}" for k in others)
+            each = " and ".join(f"k = {k} is {_by_how_much(result, k)}" for k in others)
             yield f"Use k = 0: speculation does not pay here. Of those that got to the last round, {each}."
         case Finding.CANNOT_TELL:
             yield _cannot_tell(result)
@@ -70,7 +74,8 @@ def _cannot_tell(result: TuneResult) -> str:
     fastest = _of(result, result.verdict.fastest)
     detectable = [at.against_plain.smallest_detectable for at in _finalists(result) if at.against_plain is not None]
     known = [value for value in detectable if value is not None]
-    size = f"; one of {max(known):.0f} % would have been found in four of five searches" if known else ""
+    least = _as_decrease(max(known)) if known else 0.0
+    size = f"; one that takes {least:.0f} % less time would have been found in four of five searches" if known else ""
     if fastest.draft_length == PLAIN or fastest.against_plain is None:
         return f"Use k = 0: no draft length was faster than none, though not all are shown to be slower{size}."
     return (
@@ -78,6 +83,11 @@ def _cannot_tell(result: TuneResult) -> str:
         f" its {_TIMES[result.basis]} by {shown_difference(fastest.against_plain)} %{size}. k = 0 needs no draft; a"
         " larger --budget could tell more."
     )
+
+
+def _as_decrease(increase: float) -> float:
+    """Return, of a percentage that is found as an increase, the decrease that is as far off on a logarithmic scale."""
+    return 100 * increase / (100 + increase)
 
 
 def _simplest(result: TuneResult) -> Iterator[str]:
@@ -89,6 +99,16 @@ def _simplest(result: TuneResult) -> Iterator[str]:
         f"The fastest measured is k = {verdict.fastest} ({_by_how_much(result, verdict.fastest)} than k = 0), but the"
         " two cannot be told apart, and the smaller k drafts less that is thrown away."
     )
+
+
+def _objectives(result: TuneResult) -> Iterator[str]:
+    """Say how often the recommended k met the objectives, where that did not decide."""
+    verdict, wanted = result.verdict, result.wanted_attainment
+    attained = _of(result, verdict.recommended).attainment
+    if verdict.finding in (Finding.PLAIN_MISSES_SLO, Finding.SLO_MISSED) or attained is None or wanted is None:
+        return
+    shown = "" if attained.low >= wanted else f"; that {_percent(wanted)} do is not shown"
+    yield f"At k = {verdict.recommended}, {_shown_share(attained)} meet the objectives{shown}."
 
 
 def _whole_replies(result: TuneResult) -> Iterator[str]:

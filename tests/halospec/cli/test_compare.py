@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from halospec.cli import app
+from halospec.records.classic_csv import write_classic_csv
 from halospec.records.parquet import write_parquet
 from halospec.records.schema import Phase
 from halospec.records.store import RunFiles
@@ -163,3 +164,25 @@ def test_what_cannot_be_done_is_one_sentence(invoke, runs, arguments, code, says
     assert result.exit_code == code, result.output
     assert says in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_search_and_a_csv_of_the_original_are_no_runs_to_compare(invoke, runs, tmp_path):
+    search = write_run(tmp_path / "search", made_records(), None)
+    (search / "tune.json").write_text("{}")
+    csv = tmp_path / "old.csv"
+    with csv.open("w", newline="") as file:
+        write_classic_csv(made_records(), file)
+    for path, said in ((search, "a search of `halospec tune`"), (csv, "a CSV of the original's form")):
+        result = invoke(runs[0], path)
+        assert result.exit_code == 1
+        assert said in result.stderr
+
+
+def test_a_gate_that_could_tell_nothing_says_so(invoke, tmp_path):
+    made = []
+    for name in ("a", "b"):
+        records = made_records(blocks=1)
+        made.append(write_run(tmp_path / name, records, made_manifest(records)))
+    result = invoke(*made, "--fail-if", "tpot_ms > +5%")
+    assert result.exit_code == 0
+    assert "Gate passed, though 2 of 2 rows cannot be told." in result.stdout

@@ -204,3 +204,18 @@ def test_warm_ups_are_in_no_number():
         return 500.0 if cell.phase is Phase.WARMUP else 10.0
 
     assert rows(run("a"), run("b", tpot_ms=slow_warm_up))["fixed_2", Phase.STEADY].change.percent == pytest.approx(0)
+
+
+def test_a_phase_of_a_mode_that_only_one_run_has_is_named():
+    a = run("a", modes=("fixed_0", "fixed_2"))
+    b = run("b", modes=("fixed_0", "fixed_4"), phases={Phase.STEADY: 2, Phase.LOAD: 1})
+    (comparison,) = compare_runs([a, b], [ComparedMetric.TPOT]).comparisons
+    assert comparison.only_in_baseline == ("fixed_2",)
+    assert comparison.only_in_candidate == ("fixed_0 in load", "fixed_4")
+
+
+def test_the_interval_of_a_share_ends_at_1():
+    b = run("b", acceptance=per_block(0.7, 0.99), **ONE_MODE)
+    row = rows(run("a", **ONE_MODE), b, metric=ComparedMetric.ACCEPTANCE)["fixed_2", Phase.STEADY]
+    assert row.candidate.high == 1.0
+    assert row.candidate.low < row.candidate.value < 1

@@ -45,7 +45,7 @@ def test_equal_runs_one_after_the_other_still_leave_drift():
         ({"server": made_server(model="large")}, "new was made with another model than main: name large, not tiny."),
         (
             {"server": made_server(loaded=OTHER_TARGET)},
-            f"target's SHA-256 {'c' * 37}..., not {'a' * 37}...",
+            f"target's SHA-256 {'c' * 12}…, not {'a' * 12}…",
         ),
         ({"server": made_server(version="b2")}, "new was made with another server than main: version b2, not unknown."),
         (
@@ -63,7 +63,7 @@ def test_equal_runs_one_after_the_other_still_leave_drift():
         ),
         (
             {"settings": {"load": {"enabled": True, "workers": 2, "percent": 100.0}}},
-            "new was made under another load than main: load on True, not False; burners 2, not one a core.",
+            "new was made under another load than main: burners 2, not none; percent of a core each 100.0, not 0.",
         ),
         ({"placebo": True}, "PLACEBO: new went on although the server ignores the draft length."),
         ({"status": Status.INTERRUPTED}, "new was interrupted; what it holds so far is compared."),
@@ -136,3 +136,9 @@ def test_what_was_planned_must_be_known():
     assert not pairing_of("a", manifest, "b", None).is_paired
     assert "b has no manifest" in pairing_of("a", manifest, "b", None).reason
     assert "from before" in pairing(pairing_sha256=None).reason
+
+
+def test_a_mode_that_only_failed_is_named():
+    b = run("new", started_at=LATER, course={"fails": lambda cell: cell.mode == "fixed_2"})
+    said = [caution for caution in cautions_of([run("main"), b]) if "failed in" in caution]
+    assert said == ["Every request of new failed in fixed_2 in steady: nothing there but attainment can be compared."]

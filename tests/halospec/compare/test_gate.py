@@ -14,6 +14,7 @@ from halospec.compare.comparison import compare_runs
 from halospec.compare.gate import Operator, Outcome, judge, parse_condition
 from halospec.compare.metrics import ComparedMetric
 from halospec.compare.runs import ComparedRun
+from halospec.compare.sentences import gate_sentences
 from halospec.compare.values import Change, Comparison, Level, Method, Pairing, Row, RunComparison, RunFacts
 from halospec.records.schema import Phase
 from made_runs import made_manifest, made_records
@@ -231,3 +232,18 @@ def test_the_interval_that_decides_is_the_one_that_the_comparison_shows(factor):
     (judged,) = judge(whole, [parse_condition("fixed_2/tpot_ms > +2%")]).conditions
     shown = whole.comparisons[0].rows[1].change
     assert (judged.rows[0].low, judged.rows[0].high) == (shown.low_percent, shown.high_percent)
+
+
+def test_a_mode_in_which_every_request_failed_fails_the_gate_whatever_the_condition():
+    before = made_records(modes=("fixed_0", "fixed_2"), blocks=3)
+    broken = {"success": False, "error": "HTTP 500", "first_token_ns": None}
+    after = [r.model_copy(update=broken) if r.mode == "fixed_2" else r for r in before]
+    runs = [
+        ComparedRun(name=name, path=Path(name), requests=requests_of(records), manifest=None, torn=False)
+        for name, records in (("main", before), ("new", after))
+    ]
+    compared = compare_runs(runs, [ComparedMetric.TPOT])
+    report = judge(compared, [parse_condition("tpot_ms > +500%")])
+    assert {place.partition(" in ")[0] for place in report.silent} == {"new: fixed_2"}
+    assert report.is_failed
+    assert "every request failed in new: fixed_2" in list(gate_sentences(report))[-1]

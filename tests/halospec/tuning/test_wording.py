@@ -15,16 +15,17 @@ from halospec.tuning.evidence import Basis
 from halospec.tuning.result import Difference, LengthResult, RoundResult, TuneResult
 from halospec.tuning.tables import advice_lines, tuning_tables
 from halospec.tuning.verdict import Finding, Verdict
-from halospec.tuning.wording import listed, sentences
+from halospec.tuning.wording import listed, sentences, shown_objectives
 
 
 def length(k, percent=None, low=None, high=None, **more):
     difference = None if percent is None else Difference(percent=percent, low=low, high=high, smallest_detectable=6.0)
     fields = {
-        "requests": 40, "failures": 0, "tpot_ms": 10.0, "ttft_ms": 100.0 + 10 * k, "latency_ms": 700.0,
-        "acceptance": 0.9, "latency_against_plain": difference, "attainment": None, "dropped_in": None,
+        "against_plain": difference, "requests": 40, "failures": 0, "tpot_ms": 10.0, "ttft_ms": 100.0 + 10 * k,
+        "latency_ms": 700.0, "acceptance": 0.9, "latency_against_plain": difference, "attainment": None,
+        "dropped_in": None,
     }  # fmt: skip
-    return LengthResult(draft_length=k, against_plain=difference, **fields | more)
+    return LengthResult(draft_length=k, **fields | more)
 
 
 def result(finding, recommended, fastest, *lengths, slo=None, basis=Basis.TPOT, is_fresh=True, units=20):
@@ -73,14 +74,33 @@ def test_what_is_gained_per_token_and_not_per_reply_is_said():
 def test_k_0_is_said_to_be_best_with_what_the_others_cost():
     (said,) = sentences(result(Finding.PLAIN_IS_BEST, 0, 0, length(1, 12, 5, 19), length(2, 30, 22, 39)))
     assert said.startswith("Use k = 0: speculation does not pay here.")
-    assert "k = 1 is 12.0 % slower per token [5.0, 19.0], k = 2 is 30.0 % slower" in said
+    assert "k = 1 is 12.0 % slower per token [5.0, 19.0] and k = 2 is 30.0 % slower" in said
 
 
 def test_where_nothing_can_be_told_the_smallest_detectable_difference_is():
     (said,) = sentences(result(Finding.CANNOT_TELL, 0, 2, length(2, -3, -8, 2)))
     assert "no draft length can be told from it" in said
     assert "k = 2, differs in its time per token by -3.0 [-8.0, +2.0] %" in said
-    assert "one of 6 % would have been found" in said
+    assert "one that takes 6 % less time would have been found" in said
+
+
+def test_a_difference_that_would_have_been_found_is_said_as_time_saved():
+    """A time that may rise by 400 % can fall by 80 % at most for the same distance: 1 - 1 / 5."""
+    wide = Difference(percent=-40.0, low=-90.0, high=200.0, smallest_detectable=400.0)
+    (said,) = sentences(result(Finding.CANNOT_TELL, 0, 2, length(2, against_plain=wide)))
+    assert "one that takes 80 % less time" in said
+
+
+@pytest.mark.parametrize(("met", "doubt"), [(20, "; that 95 % do is not shown"), (200, "")])
+def test_how_often_objectives_are_met_is_said_where_they_did_not_decide(met, doubt):
+    lengths = (length(2, -10, -15, -5, attainment=wilson(met, met)),)
+    _, said = sentences(result(Finding.FASTER, 2, 2, *lengths, slo=Slo(ttft_ms=400.0)))
+    assert said.startswith("At k = 2, 100.0 % [")
+    assert said.endswith(f"of {met} requests meet the objectives{doubt}.")
+
+
+def test_short_objectives_keep_their_decimals():
+    assert shown_objectives(Slo(ttft_ms=400.0, tpot_ms=0.42)) == "ttft_ms <= 400, tpot_ms <= 0.42"
 
 
 @pytest.mark.parametrize("finding", [Finding.PLAIN_MISSES_SLO, Finding.SLO_MISSED])
