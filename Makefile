@@ -13,6 +13,9 @@ SERVER := $(VENV)/.server
 DEV := $(VENV)/.dev
 E2E_REPORT := $(VENV)/e2e.xml
 
+# numpy's small matrix products gain nothing from threads, which take cores from the servers that tests start.
+export OPENBLAS_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test e2e e2e-compose lint typecheck peer bench clean

@@ -99,7 +99,9 @@ def conclude(directory: Path) -> Conclusion:
     run = read_run(directory)
     summary = summarize_run(run)
     write_summary(summary, files.summary)
-    charts = draw_charts(run.requests, title_of(run.manifest), files.charts)
+    charts = draw_charts(
+        run.requests, title_of(run.manifest), files.charts, compare=lambda _requests: summary.comparisons
+    )
     return Conclusion(directory, run.manifest, summary, charts)
 
 

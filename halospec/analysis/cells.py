@@ -12,7 +12,7 @@ from halospec.analysis.requests import PHASES, Flags, Floats, Ints, Requests
 from halospec.inference.types import Sums
 from halospec.records.schema import Phase
 
-MOST_BLOCK_CELLS = 60
+MOST_BLOCK_CELLS = 40
 MOST_PROMPT_CELLS = 120
 
 
@@ -49,16 +49,16 @@ class Cells:
         return not self.sums.denominator.any()
 
 
-def cells_of(requests: Requests, metric: Metric) -> Cells:
+def cells_of(requests: Requests, metric: Metric, *, most_blocks: int | None = MOST_BLOCK_CELLS) -> Cells:
     """Sum a metric over each cell; requests whose prompt is not known share one.
 
-    The axes hold every block, phase and mode with a success, whether or not the metric is known there. More than
-    `MOST_BLOCK_CELLS` blocks share that many cells, each with its neighbours, and likewise prompts: clusters that are
-    too coarse leave an interval valid, and bound what it costs.
+    The axes hold every block, phase and mode with a success, whether or not the metric is known there. More blocks than
+    ``most_blocks`` share that many cells, each with its neighbours, and likewise more prompts than `MOST_PROMPT_CELLS`:
+    clusters that are too coarse leave an interval valid, and bound what it costs.
     """
     kept = requests.measured.successes
     modes = kept.modes_here
-    block, blocks = _grouped(kept.block, MOST_BLOCK_CELLS)
+    block, blocks = _grouped(kept.block, most_blocks)
     prompt, prompts = _grouped(kept.prompt, MOST_PROMPT_CELLS)
     phase_numbers, phase = np.unique(kept.phase, return_inverse=True)
     mode = _places(kept.mode, [kept.modes.index(name) for name in modes])
@@ -87,10 +87,10 @@ def _parts(kept: Requests, metric: Metric) -> tuple[Flags, Floats, Floats]:
     return known, times[known], np.ones(np.count_nonzero(known))
 
 
-def _grouped(values: Ints, most: int) -> tuple[npt.NDArray[np.intp], int]:
+def _grouped(values: Ints, most: int | None) -> tuple[npt.NDArray[np.intp], int]:
     """Return each value's place among the different ones, in at most so many groups of neighbours, and their number."""
     different, place = np.unique(values, return_inverse=True)
-    if len(different) <= most:
+    if most is None or len(different) <= most:
         return place, len(different)
     return place * most // len(different), most
 

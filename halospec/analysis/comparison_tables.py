@@ -18,26 +18,30 @@ from halospec.analysis.table_style import MISSING, mode_name, new_table
 from halospec.inference.types import Method
 
 _METHODS = {
-    Method.T_ON_BLOCKS: "t on the log ratios of blocks",
+    Method.T_ON_BLOCKS: "t on the log ratios of blocks, whose mean need not be that of the TPOTs",
     Method.BOOTSTRAP: "bootstrap by block and prompt, studentised",
 }
 
 
-def conclusion(
-    comparisons: Comparisons | None, design: DesignReport, verdicts: Sequence[str], *, details: bool = True
+def difference_tables(
+    comparisons: Comparisons | None, design: DesignReport, *, details: bool = True
 ) -> list[RenderableType]:
-    """Return what a run shows, first in sentences and then in tables; of a design that supports no comparison, why.
+    """Return the differences between modes; nothing of a design that supports no comparison.
 
     Parameters
     ----------
     details
         Whether fixed modes' differences to the best of them, and the secondary metrics, are wanted too.
     """
-    said = [Text(sentence) for sentence in (*verdicts, *design.sentences)]
-    parts: list[RenderableType] = [Text("What this run shows", style="bold"), *said, Text()] if said else []
     if comparisons is None or design.support is Support.DESCRIPTION:
-        return parts
-    return parts + [part for table in _tables(comparisons, details=details) for part in (table, Text())]
+        return []
+    return [part for table in _tables(comparisons, details=details) for part in (table, Text())]
+
+
+def conclusion(design: DesignReport, verdicts: Sequence[str]) -> list[RenderableType]:
+    """Return in sentences what a run shows, or why it shows nothing."""
+    said = [Text(sentence) for sentence in (*verdicts, *design.sentences)]
+    return [Text("What this run shows", style="bold"), *said] if said else []
 
 
 def _tables(comparisons: Comparisons, *, details: bool) -> Iterator[Table]:
@@ -83,12 +87,20 @@ def _primary_table(family: Family, comparisons: Comparisons) -> Table:
             _word(row.to_reference),
         )
     table.caption = (
-        "Less time per token is faster. Each TPOT's interval is for it alone; the differences hold simultaneously over"
-        f" {family.comparisons} comparisons (max-t; {_methods(family.rows)}). Smallest detectable: with 80 % power."
+        f"Less time per token is faster. Each TPOT's interval is for it alone; {_simultaneous(family)}"
+        " Smallest detectable: with 80 % power."
         if family.has_intervals
         else "One block: no interval, and no difference can be stated."
     )
     return table
+
+
+def _simultaneous(family: Family) -> str:
+    if family.comparisons == 1:
+        return f"of the difference: {_methods(family.rows)}."
+    return (
+        f"the differences hold simultaneously over {family.comparisons} comparisons (max-t; {_methods(family.rows)})."
+    )
 
 
 def _best_fixed_table(rows: Sequence[ModeInPhase], comparisons: Comparisons) -> Table:
@@ -107,7 +119,8 @@ def _best_fixed_table(rows: Sequence[ModeInPhase], comparisons: Comparisons) -> 
         )
     table.caption = (
         "Which fixed k is the best is not known: the interval allows for that, the difference errs upwards."
-        " Intervals hold together for modes that adapt, each alone for fixed ones."
+        " Intervals hold together for modes that adapt, each alone for fixed ones. One is called slower or faster only"
+        f" in a phase in which a difference to {named(comparisons.reference)} was found."
     )
     return table
 

@@ -223,7 +223,7 @@ def _family(
     estimates = estimate(cells.sums, confidence=confidence, seed=seed)
     found = compare_to(cells.sums, cells.modes.index(reference), confidence=confidence, seed=seed)
     if pilot_blocks is not None:
-        found = widened(found, cells, reference, pilot_blocks, confidence, seed)
+        found = widened(found, kept, cells, reference, pilot_blocks, confidence, seed)
     rows = [
         _row(mode, phase, seen, found[stratum][arm])
         for arm, mode in enumerate(cells.modes)

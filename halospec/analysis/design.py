@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from halospec.analysis.naming import joined, listed, named, shortened
-from halospec.analysis.requests import PHASES, Requests
+from halospec.analysis.requests import PHASES, Ints, Requests
 from halospec.analysis.value import Value
 from halospec.records.manifest import Manifest
 from halospec.records.schema import Phase
@@ -154,11 +154,12 @@ def _support(declared: str | None, blocks: int, order: Order, *, has_prompts: bo
 
 def _order(kept: Requests) -> Order:
     """Tell the order from the requests' times, or from their places where the file has none."""
-    timed = kept.taken(np.argsort(kept.started_ns, kind="stable")) if (kept.started_ns >= 0).all() else kept
+    in_turn = _in_turn(kept)
+    in_turn = in_turn[np.argsort(kept.block[in_turn], kind="stable")]
+    starts = np.flatnonzero(np.diff(kept.block[in_turn]))
     first_order: list[int] = []
     varied = False
-    for block in timed.blocks_here:
-        modes = timed.mode[timed.block == block]
+    for modes in np.split(kept.mode[in_turn], starts + 1):
         visits = modes[np.flatnonzero(np.diff(modes, prepend=-1))]
         order = list(dict.fromkeys(visits.tolist()))
         if len(visits) > len(order):
@@ -167,6 +168,12 @@ def _order(kept: Requests) -> Order:
         varied = varied or [mode for mode in order if mode in first_order] != known
         first_order += [mode for mode in order if mode not in first_order]
     return Order.VARIED if varied else Order.SAME
+
+
+def _in_turn(kept: Requests) -> Ints:
+    """Return the requests' places in the order in which they began, or in the file's where it has no times."""
+    is_timed = bool((kept.started_ns >= 0).all())
+    return np.argsort(kept.started_ns, kind="stable") if is_timed else np.arange(len(kept))
 
 
 def _paired_share(kept: Requests) -> float | None:
@@ -221,8 +228,8 @@ def _comparison_sentences(report: DesignReport, kept: Requests) -> Iterator[str]
 def _order_sentence(report: DesignReport, kept: Requests) -> str:
     if report.order is not Order.SAME:
         return "The modes did not run in a random order, so drift of the machine cannot be told from mode."
-    timed = kept.taken(np.argsort(kept.started_ns, kind="stable")) if (kept.started_ns >= 0).all() else kept
-    order = ", ".join(shortened([kept.modes[mode] for mode in dict.fromkeys(timed.mode.tolist())]))
+    in_order = dict.fromkeys(kept.mode[_in_turn(kept)].tolist())
+    order = ", ".join(shortened([kept.modes[mode] for mode in in_order]))
     times = "once each" if report.blocks == 1 else f"in the same order in all {report.blocks} blocks"
     return f"The modes ran one after another, {times} ({order}): drift of the machine cannot be told from mode."
 
@@ -277,7 +284,7 @@ def _failure_sentences(report: DesignReport) -> Iterator[str]:
             " fails more looks faster than it is."
         )
     if report.failures_without_time:
-        yield "Failures are on record with 0 ms: the time that they took is lost."
+        yield "Failures are on record with 0 ms: the time that they took is lost, and goodput comes out too high."
 
 
 def _counts(modes: Sequence[ModeShare]) -> str:

@@ -2,9 +2,12 @@
 
 Everything is computed from the time per output token of single requests, (ended - first token) / (tokens - 1), in the
 order of a trial's steps; a rolling median is that of a request and the two before it, so that one odd request moves
-nothing. Prompts differ in how well they can be drafted, and so do their times. All modes of a block have the same
-prompts in the same order: read a controller's figures beside those of the fixed modes, which show what prompts and
-machine do by themselves.
+nothing.
+
+Prompts differ in how well they can be drafted, and their times by more than the 5 % that a recovery is judged by. So
+each time is divided by how much slower its prompt was than others in the other blocks of this run, where it was asked
+in enough of them (`FEWEST_BLOCKS`). A prompt that helps one k more than another is not evened out by that: read a
+controller's figures beside those of the fixed modes, which show what prompts and machine do by themselves.
 
 *Overshoot*: the highest rolling median within the load phase over the median of its second half, minus 1. Not over the
 steady level: under load every mode is slower, and what a controller adds is the excess before it settles.
@@ -18,14 +21,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from halospec.analysis.adaptive import draft_changes
 from halospec.analysis.modes import in_order
 from halospec.analysis.request_times import RequestTime, times_of
-from halospec.analysis.requests import PHASES, Requests
+from halospec.analysis.requests import PHASES, Flags, Floats, Ints, Requests
 from halospec.analysis.value import Value
 from halospec.records.schema import Phase
 
@@ -33,6 +39,9 @@ WINDOW = 3
 TOLERANCE = 0.05
 FEWEST_UNDER_LOAD = 5
 """Times in the load phase that an overshoot needs: its second half then fills a window."""
+FEWEST_BLOCKS = 3
+"""Of a prompt asked in fewer, what is its own cannot be told from what its place in the trial did."""
+_ROUNDS = 10
 
 _STEADY, _LOAD = PHASES.index(Phase.STEADY), PHASES.index(Phase.LOAD)
 
@@ -45,7 +54,7 @@ class TrialDynamics(Value):
     unknown
         Requests that failed or whose time per token is not known; windows pass over them.
     steady_ms, settled_ms
-        Median time per token of the steady phase, and of the second half of the load phase.
+        Median time per token of the steady phase, and of the second half of the load phase, prompts evened out.
     overshoot
         0.2 is 20 %; ``None`` with fewer than `FEWEST_UNDER_LOAD` times under load.
     observed_recovery
@@ -94,25 +103,91 @@ class ModeDynamics(Value):
 
 
 class Dynamics(Value):
-    """Every trial that had a load phase, and every mode that had such a trial."""
+    """Every trial that had a load phase, and every mode that had such a trial.
 
+    Attributes
+    ----------
+    prompts_evened
+        Whether times are relative to what their prompts usually took.
+    """
+
+    prompts_evened: bool
     trials: tuple[TrialDynamics, ...]
     modes: tuple[ModeDynamics, ...]
 
 
 def dynamics(requests: Requests) -> Dynamics | None:
     """Describe each trial that had a load phase; ``None`` if there is none."""
+    measured = requests.measured
+    evened = prompts_evened(measured)
     trials = tuple(
-        _described(mode, block, trial)
-        for mode, block, trial in requests.measured.by_trial()
-        if (trial.phase == _LOAD).any()
+        _described(trial) for trial in _trials(measured if evened is None else evened) if (trial.phase == _LOAD).any()
     )
     if not trials:
         return None
     modes = in_order(trial.mode for trial in trials)
     return Dynamics(
-        trials=trials, modes=tuple(_summarised(mode, [one for one in trials if one.mode == mode]) for mode in modes)
+        prompts_evened=evened is not None,
+        trials=trials,
+        modes=tuple(_summarised(mode, [one for one in trials if one.mode == mode]) for mode in modes),
     )
+
+
+def prompts_evened(requests: Requests) -> Requests | None:
+    """Return the requests with times per token as an average prompt would have taken.
+
+    A request's log time is taken for the sum of what its trial had in its phase and what its prompt adds; both are
+    fitted by least squares, each in turn given the other. What a prompt adds is then the median of the other blocks: no
+    request evens out itself, and a block in which the prompt met with something slow says little. ``None`` where no
+    prompt was asked in enough blocks.
+    """
+    times = times_of(requests, RequestTime.TPOT)
+    known = requests.success & np.isfinite(times) & (times > 0) & (requests.prompt >= 0)
+    if not known.any():
+        return None
+    logs, prompt = np.log(times[known]), requests.prompt[known]
+    cells = (requests.block * len(requests.modes) + requests.mode) * len(PHASES) + requests.phase
+    _, cell = np.unique(cells[known], return_inverse=True)
+    of_prompt = np.zeros(len(requests.prompts))
+    for _ in range(_ROUNDS):
+        of_cell = _sums(logs - of_prompt[prompt], cell) / np.bincount(cell)
+        of_prompt = _quotients(
+            _sums(logs - of_cell[cell], prompt, len(of_prompt)), np.bincount(prompt, minlength=len(of_prompt))
+        )
+
+    _, block = np.unique(requests.block[known], return_inverse=True)
+    blocks = int(block.max()) + 1
+    shape = (len(requests.prompts), blocks)
+    place = prompt * blocks + block
+    counts = np.bincount(place, minlength=shape[0] * shape[1])
+    added = _quotients(_sums(logs - of_cell[cell], place, len(counts)), counts).reshape(shape)
+    held = counts.reshape(shape) > 0
+    often = held.sum(axis=1) >= FEWEST_BLOCKS
+    if not often.any():
+        return None
+    factors = np.ones(len(requests))
+    factors[known] = np.exp(np.where(often[prompt], _medians_without(added, held)[prompt, block], 0.0))
+    return replace(requests, decode_ms=requests.decode_ms / factors)
+
+
+def _medians_without(values: Floats, held: Flags) -> Floats:
+    """Return for each value the median of the others in its row; 0 where it has fewer than two."""
+    order = np.argsort(np.where(held, values, np.inf), axis=1)
+    rank = np.argsort(order, axis=1)
+    in_order = np.take_along_axis(values, order, axis=1)
+    others = np.maximum(held.sum(axis=1, keepdims=True) - 1, 0)
+    middles = [middle + (middle >= rank) for middle in (np.maximum(others - 1, 0) // 2, others // 2)]
+    most = values.shape[1] - 1
+    low, high = (np.take_along_axis(in_order, np.minimum(place, most), axis=1) for place in middles)
+    return np.where(held & (others >= 2), (low + high) / 2, 0.0)
+
+
+def _sums(values: Floats, group: npt.NDArray[np.intp], groups: int = 0) -> Floats:
+    return np.bincount(group, weights=values, minlength=groups).astype(np.float64)
+
+
+def _quotients(sums: Floats, counts: npt.NDArray[np.intp]) -> Floats:
+    return np.divide(sums, counts, out=np.zeros(counts.shape), where=counts > 0)
 
 
 def overshoot_of(under_load_ms: Sequence[float]) -> float | None:
@@ -151,11 +226,41 @@ def settled(under_load_ms: Sequence[float]) -> float:
     return statistics.median(under_load_ms[len(under_load_ms) // 2 :])
 
 
-def _described(mode: str, block: int, trial: Requests) -> TrialDynamics:
-    times = times_of(trial, RequestTime.TPOT)
-    known = trial.success & np.isfinite(times) & (times > 0)
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """The columns of one trial in the order of its steps; of the thousands in a long run no others are needed."""
+
+    mode: str
+    block: int
+    phase: Ints
+    times: Floats
+    known: Flags
+    ended_ns: Ints
+    draft_length: Floats
+
+
+def _trials(requests: Requests) -> Iterator[_Trial]:
+    ordered = requests.taken(np.lexsort((requests.step, requests.block, requests.mode)))
+    times = times_of(ordered, RequestTime.TPOT)
+    known = ordered.success & np.isfinite(times) & (times > 0)
+    starts = np.flatnonzero((np.diff(ordered.mode, prepend=-1) != 0) | (np.diff(ordered.block, prepend=-1) != 0))
+    for start, end in pairwise((*starts.tolist(), len(ordered))):
+        mine = slice(start, end)
+        yield _Trial(
+            mode=ordered.modes[ordered.mode[start]],
+            block=int(ordered.block[start]),
+            phase=ordered.phase[mine],
+            times=times[mine],
+            known=known[mine],
+            ended_ns=ordered.ended_ns[mine],
+            draft_length=ordered.draft_length[mine],
+        )
+
+
+def _described(trial: _Trial) -> TrialDynamics:
+    times, known = trial.times, trial.known
     last_under_load = int(np.flatnonzero(trial.phase == _LOAD)[-1])
-    after = np.arange(len(trial)) > last_under_load
+    after = np.arange(len(times)) > last_under_load
     steady = times[known & (trial.phase == _STEADY)].tolist()
     under_load = times[known & (trial.phase == _LOAD)].tolist()
     recovery = np.flatnonzero(known & after)
@@ -166,8 +271,8 @@ def _described(mode: str, block: int, trial: Requests) -> TrialDynamics:
         at = recovered_at(times[known & ~after].tolist(), times[recovery].tolist(), statistics.median(steady))
     since_load_ns = None if at is None else int(trial.ended_ns[recovery[at]] - trial.ended_ns[last_under_load])
     return TrialDynamics(
-        mode=mode,
-        block=block,
+        mode=trial.mode,
+        block=trial.block,
         unknown=int(np.count_nonzero(~known)),
         steady_ms=statistics.median(steady) if steady else None,
         settled_ms=settled(under_load) if under_load else None,

@@ -39,15 +39,19 @@ def dynamics_tables(found: Dynamics) -> list[RenderableType]:
         Text(
             "Medians over trials, without a test: prompts and noise move these figures too, so read a controller's"
             " beside those of the fixed modes. All from a request's time per token, as the median of it and the"
-            f" {WINDOW - 1} before. overshoot: the highest under load over the median of the load phase's second half,"
-            f" minus 1; takes {FEWEST_UNDER_LOAD} requests. recovered: trials in which it came within"
-            f" {100 * TOLERANCE:g} % of the steady median and stayed there, of those with {WINDOW} requests before and"
-            " after the load. recovery: from the end of the last request under load until then;"
+            f" {WINDOW - 1} before{_evened(found)}. overshoot: the highest under load over the median of the"
+            f" load phase's second half, minus 1; takes {FEWEST_UNDER_LOAD} requests. recovered: trials in which it"
+            f" came within {100 * TOLERANCE:g} % of the steady median and stayed there, of those with {WINDOW} requests"
+            " before and after the load. recovery: from the end of the last request under load until then;"
             f" {NEVER}: not within the trial, in half of these or more. draft changes: steps with another k than the"
             " one before.",
             style="dim",
         ),
     ]
+
+
+def _evened(found: Dynamics) -> str:
+    return ", divided by how much slower its prompt was than others in other blocks" if found.prompts_evened else ""
 
 
 def regret_tables(found: RegretSummary) -> list[RenderableType]:
@@ -68,7 +72,8 @@ def regret_tables(found: RegretSummary) -> list[RenderableType]:
             f" best fixed: {_called(found.best_fixed)}, the lowest over all phases together. oracle: {per_phase}."
             " Below 0: faster than every constant k, which a mode that changes k can be."
             f" Intervals: {100 * found.confidence:g} % for each row by itself, allowing for not knowing which k"
-            " is the best; from two blocks on. Those in ms are percentages of the reference as measured.",
+            " is the best; over blocks, from two on, for the prompts that were asked. Those in ms are percentages of"
+            " the reference as measured; no verdict rests on any of these.",
             style="dim",
         ),
     ]

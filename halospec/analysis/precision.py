@@ -85,10 +85,8 @@ def standing(
     if cells.is_empty or chosen is None:
         return None
     places = contrasts_with(cells, chosen)
-    ratios = block_log_ratios(cells.sums, places)
-    pilot = pilot_of(ratios[:pilot_blocks], confidence=confidence, seed=seed)
     stated = compare_to(cells.sums, cells.modes.index(chosen), confidence=confidence, seed=seed)
-    widths = np.fmax(pilot.half_widths(ratios), _half_widths(stated, places))
+    widths = np.fmax(_pilot_half_widths(requests, places, pilot_blocks, confidence, seed), _half_widths(stated, places))
     counted = np.array([not phases or cells.phases[place.stratum] in phases for place in places], dtype=np.bool_)
     counted &= ~np.isnan(widths)
     if not counted.any():
@@ -108,12 +106,23 @@ def standing(
 
 
 def widened(
-    stated: list[list[LogRatio | None]], cells: Cells, reference: str, pilot_blocks: int, confidence: float, seed: int
+    stated: list[list[LogRatio | None]],
+    requests: Requests,
+    cells: Cells,
+    reference: str,
+    pilot_blocks: int,
+    confidence: float,
+    seed: int,
 ) -> list[list[LogRatio | None]]:
-    """Return comparisons with the reference, none narrower than the pilot's spread makes them."""
+    """Return comparisons with the reference, none narrower than the pilot's spread makes them.
+
+    Parameters
+    ----------
+    cells
+        Of the same requests, which `stated` was computed from.
+    """
     places = contrasts_with(cells, reference)
-    ratios = block_log_ratios(cells.sums, places)
-    half_widths = pilot_of(ratios[:pilot_blocks], confidence=confidence, seed=seed).half_widths(ratios)
+    half_widths = _pilot_half_widths(requests, places, pilot_blocks, confidence, seed)
     table = [list(row) for row in stated]
     for place, half_width in zip(places, half_widths, strict=True):
         found = table[place.stratum][place.arm]
@@ -134,6 +143,14 @@ def contrasts_with(cells: Cells, reference: str) -> list[Contrast]:
         for other in range(len(cells.modes))
         if other != arm
     ]
+
+
+def _pilot_half_widths(
+    requests: Requests, places: Sequence[Contrast], pilot_blocks: int, confidence: float, seed: int
+) -> Floats:
+    # Cells that several blocks share would mix the pilot's blocks with those that came after it.
+    ratios = block_log_ratios(cells_of(requests, Metric.TPOT, most_blocks=None).sums, places)
+    return pilot_of(ratios[:pilot_blocks], confidence=confidence, seed=seed).half_widths(ratios)
 
 
 def _half_widths(stated: list[list[LogRatio | None]], places: Sequence[Contrast]) -> Floats:

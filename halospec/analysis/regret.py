@@ -6,7 +6,8 @@ mode that changes k with the phase may beat every constant. No mode can be expec
 adapts within a phase.
 
 All are judged on the same requests: those (block, prompt, phase) which every mode answered. So the mix of phases and
-replies is the same for all, whoever was slow.
+replies is the same for all, whoever was slow. Regret is what these requests cost: intervals are over blocks, and hold
+for the prompts that were asked.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from halospec.inference.types import CONFIDENCE, LogRatio, Sums
 from halospec.records.schema import Phase
 
 _MOST_BLOCKS = 30
-"""More blocks are summed in this many groups of neighbours: every mode is compared with every fixed one in every phase,
-and clusters that are too coarse leave an interval valid."""
+"""More blocks are summed in this many groups of neighbours, and all prompts of a block together: every mode is compared
+with every fixed one in every phase, and clusters that are too coarse leave an interval valid."""
 
 
 class Regret(Value):
@@ -166,7 +167,11 @@ def _common(requests: Requests) -> _Common:
 
 def _grouped(sums: Sums) -> Sums:
     starts = [int(group[0]) for group in np.array_split(np.arange(len(sums.numerator)), _MOST_BLOCKS) if len(group)]
-    return Sums(np.add.reduceat(sums.numerator, starts, axis=0), np.add.reduceat(sums.denominator, starts, axis=0))
+    numerator, denominator = (
+        np.add.reduceat(values.sum(axis=1, keepdims=True), starts, axis=0)
+        for values in (sums.numerator, sums.denominator)
+    )
+    return Sums(numerator, denominator)
 
 
 def _best(

@@ -85,8 +85,8 @@ class Requests:
         return len(self.mode)
 
     def where(self, kept: Flags) -> Self:
-        """Return the requests for which ``kept`` is true; the names stay the same."""
-        return self.taken(np.flatnonzero(kept))
+        """Return the requests for which ``kept`` is true; the names stay the same. All of them are not copied."""
+        return self if kept.all() else self.taken(np.flatnonzero(kept))
 
     def taken(self, places: Ints | slice) -> Self:
         """Return the requests at these places, in this order; a slice copies nothing."""
@@ -126,12 +126,12 @@ class Requests:
     @cached_property
     def modes_here(self) -> tuple[str, ...]:
         """The modes of which there are requests here, in their usual order."""
-        return in_order(self.modes[index] for index in np.unique(self.mode))
+        return in_order(self.modes[index] for index in np.flatnonzero(np.bincount(self.mode)))
 
     @cached_property
     def phases_here(self) -> tuple[Phase, ...]:
         """The phases of which there are requests here, in order."""
-        return tuple(PHASES[index] for index in np.unique(self.phase))
+        return tuple(PHASES[index] for index in np.flatnonzero(np.bincount(self.phase)))
 
     @cached_property
     def blocks_here(self) -> tuple[int, ...]:

@@ -186,7 +186,7 @@ def resolve(slo: SloRequest, requests: Requests) -> Slo:
     )
 
 
-def score(requests: Requests, slo: Slo, *, reference: str, seed: int = 1) -> SloSummary:
+def score(requests: Requests, slo: Slo, *, reference: str, seed: int = 1, compared: bool = True) -> SloSummary:
     """Judge the measured requests of a run by its objectives.
 
     Attainment has Wilson's interval, which takes requests for independent. Those of one block are more alike than that,
@@ -199,11 +199,15 @@ def score(requests: Requests, slo: Slo, *, reference: str, seed: int = 1) -> Slo
         The mode that the others are compared with; where it was not run, nothing is compared.
     seed
         Of the signs that are drawn where there are too many blocks to go through all patterns.
+    compared
+        Whether the way the run was made allows to compare modes.
     """
     measured = requests.measured
     judged = _judge(measured, slo)
-    differences = attainment_differences(
-        measured.where(judged.known), judged.met[judged.known], reference=reference, seed=seed
+    differences = (
+        attainment_differences(measured.where(judged.known), judged.met[judged.known], reference=reference, seed=seed)
+        if compared
+        else {}
     )
     return SloSummary(
         slo=slo,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from halospec.analysis.attainment_differences import PairedDifference
 from halospec.analysis.modes import NO_SPECULATION
 from halospec.analysis.percentiles import PERCENTILES, TimePercentiles
 from halospec.analysis.printable import printable
@@ -18,6 +20,7 @@ from halospec.inference.sign_flips import FEWEST_PAIRS
 from halospec.inference.types import Quantile, Share
 
 _LEAST_P = 0.001
+_LEVEL = 0.05
 
 
 def slo_tables(summary: SloSummary) -> list[RenderableType]:
@@ -66,12 +69,10 @@ def _attainment_table(summary: SloSummary) -> Table:
         "goodput\nper s",
         "over\ns",
         "over\n%",
-        "differ-\nence",
-        "p\n(Holm)",
+        *(("differ-\nence", "p\n(Holm)") if _is_compared(summary) else ()),
     )
     table = new_table(f"Objectives kept: {_stated(summary.slo)}", ["mode", "phase"], columns)
     for row, name in _rows(summary.phases):
-        paired = row.against_reference
         table.add_row(
             name,
             row.phase.value,
@@ -82,23 +83,41 @@ def _attainment_table(summary: SloSummary) -> Table:
             decimals(row.goodput_per_s, 3),
             decimals(row.over_s, 1),
             MISSING if row.over_share is None else f"{100 * row.over_share:.0f}",
-            MISSING if paired is None else f"{100 * paired.mean:+.0f}",
-            MISSING if paired is None else _p(paired.p_adjusted),
+            *(_compared(row.against_reference) if _is_compared(summary) else ()),
         )
     return table
 
 
+def _is_compared(summary: SloSummary) -> bool:
+    return any(row.against_reference is not None for row in summary.phases)
+
+
+def _compared(paired: PairedDifference | None) -> tuple[str, str]:
+    return (MISSING, MISSING) if paired is None else (f"{100 * paired.mean:+.0f}", _p(paired.p_adjusted))
+
+
 def _attainment_caption(summary: SloSummary) -> Text:
     reference = printable(summary.reference, limit=MODE_WIDTH)
+    difference = (
+        f" difference: attainment minus {reference}'s in percentage points, mean over blocks; p: sign-flip test over"
+        f" blocks, after Holm for all rows; {_blocks_for_p(summary)}."
+    )
     return Text(
         f"{_origin(summary.slo)}attained: requests that met every objective, of those judged, with Wilson's 95 %"
         " interval; it takes requests for independent, and those of a block are alike, so it is rather too narrow."
         " A failed request meets no objective; one of which a time is unknown is not judged. goodput: requests that met"
         " every objective, per second of this row's request time (one request at a time, no pauses). over: request time"
-        f" spent in requests that missed. difference: attainment minus {reference}'s in percentage points, mean over"
-        f" blocks; p: sign-flip test over blocks, after Holm for all rows; takes {FEWEST_PAIRS} blocks.",
+        f" spent in requests that missed.{difference if _is_compared(summary) else ''}",
         style="dim",
     )
+
+
+def _blocks_for_p(summary: SloSummary) -> str:
+    """Say with how few blocks no difference can be found, however large it is."""
+    compared = sum(row.against_reference is not None for row in summary.phases)
+    # The smallest p of n pairs is 2 / 2^n, and Holm multiplies the smallest of all by their number.
+    needed = max(FEWEST_PAIRS, math.ceil(math.log2(2 * max(1, compared) / _LEVEL)))
+    return f"fewer than {needed} blocks bring no p below {_LEVEL:g} here, whatever the difference"
 
 
 def _objectives_table(summary: SloSummary) -> Table:

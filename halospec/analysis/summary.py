@@ -10,7 +10,7 @@ import numpy as np
 from halospec.analysis.acceptance_by_position import AcceptanceByPosition, acceptance_by_position
 from halospec.analysis.adaptive import AdaptiveTrial, adaptive_trials
 from halospec.analysis.comparisons import Comparisons, comparisons
-from halospec.analysis.design import DesignReport, declared_design, design_of
+from halospec.analysis.design import DesignReport, Support, declared_design, design_of
 from halospec.analysis.dynamics import Dynamics, dynamics
 from halospec.analysis.loading import RunData
 from halospec.analysis.losslessness import Losslessness, losslessness
@@ -33,7 +33,7 @@ from halospec.analysis.switches import Switches, switches
 from halospec.analysis.value import Value
 from halospec.analysis.verdicts import verdicts
 from halospec.inference.types import CONFIDENCE
-from halospec.records.manifest import Manifest
+from halospec.records.manifest import Manifest, Status
 from halospec.records.probe import Verdict
 from halospec.records.schema import Phase
 from halospec.records.store import write_whole
@@ -162,11 +162,14 @@ class Summary(Value):
     verdicts
         What it shows, in sentences.
     comparisons
-        Differences between modes with their uncertainty; ``None`` where fewer than two modes answered.
+        Differences between modes with their uncertainty; ``None`` where fewer than two modes answered, or the design
+        supports no comparison.
     slo, slo_problem
         Attainment and goodput where service levels were stated, or why they could not be judged.
     regret, dynamics, acceptance_by_position
-        ``None`` where the run has no fixed mode, no load phase, no round log.
+        ``None`` where the run has no fixed mode or supports no comparison, no load phase, no round log.
+    status
+        How the run ended; ``None`` where no manifest says it.
     torn
         Whether the journal's last line was cut short and is left out.
     void
@@ -185,6 +188,7 @@ class Summary(Value):
 
     version: int = SUMMARY_VERSION
     requests: int
+    status: Status | None = None
     torn: bool
     void: int = 0
     placebo: bool
@@ -230,16 +234,12 @@ def summarize(
     requests = run.requests.measured
     modes = tuple(_mode(mode, of_mode) for mode, of_mode in requests.by_mode())
     design = design_of(run.requests, declared=declared_design(run.manifest), runs_in_file=runs_in_file)
-    compared = comparisons(
-        requests,
-        reference=judging.reference,
-        confidence=judging.confidence,
-        seed=judging.seed,
-        pilot_blocks=judging.pilot_blocks,
-    )
-    slo, slo_problem = _slo(run.requests, judging)
+    compared = _compared(requests, judging)
+    is_comparable = design.support is not Support.DESCRIPTION
+    slo, slo_problem = _slo(run.requests, judging, compared=is_comparable)
     return Summary(
         requests=len(requests),
+        status=run.manifest.status if run.manifest else None,
         torn=run.torn,
         void=run.void,
         placebo=requests.placebo,
@@ -256,10 +256,10 @@ def summarize(
         probe=_probe_finding(run.manifest),
         design=design,
         verdicts=verdicts(compared, design),
-        comparisons=compared,
+        comparisons=compared if is_comparable else None,
         slo=slo,
         slo_problem=slo_problem,
-        regret=regret(requests, confidence=judging.confidence, seed=judging.seed),
+        regret=regret(requests, confidence=judging.confidence, seed=judging.seed) if is_comparable else None,
         dynamics=dynamics(requests),
         percentiles=percentiles(requests),
         acceptance_by_position=acceptance_by_position(run.requests, run.rounds),
@@ -278,6 +278,12 @@ def summarize_run(run: RunData, judging: Judging | None = None, *, runs_in_file:
     return summarize(run, judged_by, temperature=_temperature(run.manifest), runs_in_file=runs_in_file)
 
 
+def comparisons_of(run: RunData) -> Comparisons | None:
+    """Return the comparisons that the run's summary holds."""
+    design = design_of(run.requests, declared=declared_design(run.manifest))
+    return None if design.support is Support.DESCRIPTION else _compared(run.requests.measured, judging_of(run))
+
+
 def judging_of(run: RunData) -> Judging:
     """Return by what a run was to be judged when it was begun, as far as its manifest says and its records allow."""
     settings = run.manifest.settings if run.manifest else {}
@@ -291,15 +297,26 @@ def judging_of(run: RunData) -> Judging:
     )
 
 
-def _slo(requests: Requests, judging: Judging) -> tuple[SloSummary | None, str | None]:
+def _compared(requests: Requests, judging: Judging) -> Comparisons | None:
+    return comparisons(
+        requests,
+        reference=judging.reference,
+        confidence=judging.confidence,
+        seed=judging.seed,
+        pilot_blocks=judging.pilot_blocks,
+    )
+
+
+def _slo(requests: Requests, judging: Judging, *, compared: bool) -> tuple[SloSummary | None, str | None]:
     reference = reference_among(requests.measured.modes_here, judging.reference)
     if not judging.slo or reference is None:
         return None, None
     try:
-        return score(requests, resolve(parse_slo(judging.slo), requests), reference=reference, seed=judging.seed), None
+        slo = resolve(parse_slo(judging.slo), requests)
     except ValueError as problem:
         # A run's other numbers are not to be lost because one of its service levels could not be derived.
         return None, str(problem)
+    return score(requests, slo, reference=reference, seed=judging.seed, compared=compared), None
 
 
 def write_summary(summary: Summary, path: Path) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from halospec.analysis.acceptance_tables import acceptance_tables
-from halospec.analysis.comparison_tables import conclusion
+from halospec.analysis.comparison_tables import conclusion, difference_tables
 from halospec.analysis.dynamics_tables import dynamics_tables, regret_tables
 from halospec.analysis.losslessness import Losslessness
 from halospec.analysis.manipulation import Manipulation, Verdict
@@ -21,6 +21,7 @@ from halospec.analysis.switches import Switches
 from halospec.analysis.table_style import MISSING as MISSING
 from halospec.analysis.table_style import decimals, mode_name, ms, new_table, percent, seconds
 from halospec.records.classic_csv import ClassicRun
+from halospec.records.manifest import Status
 from halospec.records.placebo import MEANING, STAMP, stamped
 from halospec.records.probe import Verdict as ProbeVerdict
 from halospec.records.switches import SwitchReason
@@ -29,6 +30,8 @@ WIDTH = 100
 """Columns that the tables need; give this to a console that does not write to a terminal."""
 
 REASONS_SHOWN = 10
+TRIALS_SHOWN = 6
+"""More trials of adaptive modes are shown among the details only."""
 
 
 def summary_tables(summary: Summary, *, title: str = "", details: bool = False) -> list[RenderableType]:
@@ -39,7 +42,8 @@ def summary_tables(summary: Summary, *, title: str = "", details: bool = False) 
     Parameters
     ----------
     details
-        Whether percentiles, acceptance by position, regret and the dynamics under load are wanted too.
+        Whether percentiles, acceptance by position, regret, the dynamics under load and every trial of an adaptive mode
+        are wanted too.
     """
     parts = _parts(summary, title, details=details)
     if not summary.placebo:
@@ -51,9 +55,9 @@ def _parts(summary: Summary, title: str, *, details: bool) -> list[RenderableTyp
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
     parts += _probe_note(summary)
     if not summary.modes:
-        return [*parts, Text("No measured requests."), *_torn_note(summary)]
+        return [*parts, Text("No measured requests."), *_status_note(summary), *_torn_note(summary)]
     parts += [_mode_table(summary.modes), Text(), _phase_table(summary.phases), Text()]
-    if summary.adaptive:
+    if summary.adaptive and (details or len(summary.adaptive) <= TRIALS_SHOWN):
         parts += [_adaptive_table(summary), Text()]
     if summary.slo is not None:
         parts += [*slo_tables(summary.slo), Text()]
@@ -61,8 +65,11 @@ def _parts(summary: Summary, title: str, *, details: bool) -> list[RenderableTyp
         parts += _details(summary)
     if summary.failures:
         parts += [_failure_table(summary.failures), *_more_failures(summary.failures), Text()]
-    parts += conclusion(summary.comparisons, summary.design, summary.verdicts, details=details)
-    return [*parts, *_remarks(summary), *_torn_note(summary)]
+    parts += difference_tables(summary.comparisons, summary.design, details=details)
+    parts += [*_remarks(summary), *_status_note(summary), *_torn_note(summary)]
+    # Last, as that is what stays in sight on a terminal.
+    said = conclusion(summary.design, summary.verdicts)
+    return [*parts, Text(), *said] if said else parts
 
 
 def _details(summary: Summary) -> Iterator[RenderableType]:
@@ -93,7 +100,12 @@ def _remarks(summary: Summary) -> Iterator[Text]:
     if summary.switches is not None:
         yield _switches_sentence(summary.switches)
     if summary.void:
-        yield Text(f"{summary.void} void records, of trials that were begun anew, are left out.")
+        records = (
+            "1 void record, of a trial that was begun anew, is"
+            if summary.void == 1
+            else (f"{summary.void} void records, of trials that were begun anew, are")
+        )
+        yield Text(f"{records} left out.")
 
 
 def summary_text(summary: Summary, *, title: str = "", width: int = WIDTH) -> str:
@@ -306,6 +318,16 @@ def _switches_sentence(made: Switches) -> Text:
     times = "once" if made.count == 1 else f"{made.count} times"
     durations = f"median {seconds(made.median_ms)}, {seconds(made.total_ms)} in all"
     return Text(f"The server was {verb} anew {times}{why}, {durations}; that time is in no latency.")
+
+
+def _status_note(summary: Summary) -> Iterator[Text]:
+    ended = {
+        Status.RUNNING: "The run has not ended, or was cut off",
+        Status.INTERRUPTED: "The run was interrupted",
+        Status.FAILED: "The run had to stop early",
+    }
+    if summary.status in ended:
+        yield Text(f"{ended[summary.status]}: this is what was measured until then.")
 
 
 def _torn_note(summary: Summary) -> Iterator[Text]:

@@ -16,6 +16,7 @@ from halospec.analysis.percentages import ends, signed, smallest_detectable, spo
 from halospec.records.schema import Phase
 
 ONE_BLOCK = "One block cannot show a difference between modes: run with --blocks 5 or more."
+ONE_MODE = "Fewer than two modes have a successful request: there is nothing to compare."
 NO_TIME_PER_TOKEN = "No time per output token is on record, so modes are not compared by it."  # noqa: S105
 PLACEBO = (
     "This run is a placebo: nothing shows that draft_length has an effect here, and no verdict on it follows. What is"
@@ -27,8 +28,10 @@ _NAMED_WITH_NUMBERS = 3
 
 def verdicts(comparisons: Comparisons | None, design: DesignReport) -> tuple[str, ...]:
     """Return what can be said of the differences between modes; nothing where the design supports no comparison."""
-    if comparisons is None or design.support is Support.DESCRIPTION:
+    if design.support is Support.DESCRIPTION:
         return ()
+    if comparisons is None:
+        return (ONE_MODE,) if len(design.modes) > 1 else ()
     return (*((PLACEBO,) if comparisons.placebo else ()), *_said(comparisons))
 
 
@@ -103,6 +106,7 @@ def _best(best: Best) -> str:
 
 
 def _of_controllers(family: Family) -> Iterator[str]:
+    unsettled: dict[str, list[str]] = {}
     for row in family.rows:
         against = row.to_best_fixed
         if against is None or fixed_length(row.mode) is not None or against.low_percent is None:
@@ -114,7 +118,9 @@ def _of_controllers(family: Family) -> Iterator[str]:
             low, high = ends(against)
             yield f"{name} is {low} to {high} % {word} per token than the best fixed k in {row.phase}."
         elif _holds_zero(against):
-            yield f"{name} is within {signed(against)[1]} % of the best fixed k in {row.phase}: not told apart."
+            unsettled.setdefault(name, []).append(f"{signed(against)[1]} % in {row.phase}")
+    for name, intervals in unsettled.items():
+        yield f"{name} cannot be told apart from the best fixed k (difference: {joined(intervals)})."
 
 
 def _without_interval(family: Family, reference: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from halospec.charts.latency_by_phase import LATENCY_BY_PHASE
 from halospec.charts.score_by_mode import SCORE_BY_MODE
 from halospec.charts.style import DPI, drawing_rules, head_and_foot
 from halospec.charts.tpot_by_mode import TPOT_BY_MODE
+from halospec.charts.tpot_differences import TPOT_DIFFERENCES, Compare, compared_by_default, tpot_differences
 from halospec.records.store import write_whole
 
 __all__ = ["CHARTS", "FORMATS", "Chart", "DrawnCharts", "NothingToDraw", "SkippedChart", "draw_charts"]
@@ -36,6 +37,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
             FIXED_P95_LATENCY,
             SCORE_BY_MODE,
             TPOT_BY_MODE,
+            TPOT_DIFFERENCES,
         )
     }
 )
@@ -65,6 +67,8 @@ def draw_charts(
     out_dir: Path,
     names: Collection[str] | None = None,
     formats: Collection[str] = FORMATS,
+    *,
+    compare: Compare = compared_by_default,
 ) -> DrawnCharts:
     """Draw charts of one run into ``out_dir`` as ``NAME.FORMAT``.
 
@@ -74,6 +78,8 @@ def draw_charts(
         What was measured, where and when; stands under every title.
     names
         Keys of :data:`CHARTS`; all of them if ``None``.
+    compare
+        How the modes are compared, so that charts and verdicts say the same.
 
     Raises
     ------
@@ -85,12 +91,13 @@ def draw_charts(
     chosen = list(CHARTS) if names is None else list(names)
     _require_known("chart", chosen, CHARTS)
     _require_known("format", formats, FORMATS)
+    charts = {**CHARTS, TPOT_DIFFERENCES.name: tpot_differences(compare)}
     paths: list[Path] = []
     skipped: list[SkippedChart] = []
     for name in chosen:
         with drawing_rules():
             try:
-                figure = _figure(CHARTS[name], requests, subtitle)
+                figure = _figure(charts[name], requests, subtitle)
             except NothingToDraw as nothing:
                 skipped.append(SkippedChart(name, str(nothing)))
                 continue

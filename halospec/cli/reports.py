@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halospec.analysis.loading import read_run, run_of
+from halospec.analysis.loading import RunData, read_run, run_of
 from halospec.analysis.slo import parse_slo
-from halospec.analysis.summary import judging_of, summarize_run
+from halospec.analysis.summary import Judging, Summary, comparisons_of, judging_of, summarize_run
 from halospec.analysis.tables import several_runs_note, summary_tables
 from halospec.charts import CHARTS, draw_charts
 from halospec.cli import options
@@ -21,7 +22,12 @@ from halospec.cli.consoles import output_console
 from halospec.cli.outcome import tell_skipped
 from halospec.cli.sentences import one_sentence, usage
 from halospec.execution import title_of
-from halospec.records.classic_csv import looks_like_classic_csv, read_classic_csv, write_classic_csv
+from halospec.records.classic_csv import (
+    ClassicRun,
+    looks_like_classic_csv,
+    read_classic_csv,
+    write_classic_csv,
+)
 from halospec.records.store import RunFiles, StoreError, read_records
 
 
@@ -33,30 +39,33 @@ def summarize_path(
     details: Annotated[
         bool,
         typer.Option(
-            "--details", help="Percentiles, acceptance by position, regret and the dynamics under load as well."
+            "--details",
+            help="Percentiles, acceptance by position, regret, the dynamics under load and secondary metrics as well.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what summary.json holds.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what summary.json holds; a list where a CSV holds several runs.")
+    ] = False,
 ) -> None:
     """Print a run's tables and what it shows."""
     with one_sentence(), usage():
-        if looks_like_classic_csv(path):
-            _summarize_csv(path)
-            return
-        run = read_run(path)
-        judging = judging_of(run)
         if slo:
             parse_slo(slo)
-            judging = replace(judging, slo=tuple(slo))
-        summary = summarize_run(run, judging if reference is None else replace(judging, reference=reference))
-        if slo and summary.slo_problem is not None:
-            raise ValueError(summary.slo_problem)
+        runs = read_classic_csv(path) if looks_like_classic_csv(path) else ()
+        shown = _runs_of_csv(path, runs, reference, slo) if runs else [_run_in(path, reference, slo)]
     if as_json:
-        typer.echo(json.dumps(summary.model_dump(mode="json"), indent=2))
+        held = [one.summary.model_dump(mode="json") for one in shown]
+        typer.echo(json.dumps(held if len(held) > 1 else held[0], indent=2))
         return
     console = output_console()
-    for part in summary_tables(summary, title=title_of(run.manifest), details=details):
-        console.print(part)
+    note = several_runs_note(runs)
+    if note is not None:
+        console.print(note, markup=False)
+    for number, one in enumerate(shown):
+        if number or note is not None:
+            console.print()
+        for part in summary_tables(one.summary, title=one.title, details=details):
+            console.print(part)
 
 
 @app.command()
@@ -67,7 +76,13 @@ def plot(
     """Draw a run's charts, PNG and SVG, into its charts folder."""
     with one_sentence(), usage():
         run = read_run(directory)
-        drawn = draw_charts(run.requests, title_of(run.manifest), RunFiles(directory).charts, chart or None)
+        drawn = draw_charts(
+            run.requests,
+            title_of(run.manifest),
+            RunFiles(directory).charts,
+            chart or None,
+            compare=lambda _: comparisons_of(run),
+        )
     for drawing in drawn.paths:
         typer.echo(str(drawing))
     tell_skipped(drawn)
@@ -94,15 +109,36 @@ def export(
             raise StoreError(f"Cannot write {out}: {error.strerror or error}.") from error
 
 
-def _summarize_csv(path: Path) -> None:
-    runs = read_classic_csv(path)
-    console = output_console()
-    note = several_runs_note(runs)
-    if note is not None:
-        console.print(note, markup=False)
-        console.print()
+@dataclass(frozen=True)
+class _Shown:
+    """A run and what stands above its tables."""
+
+    title: str
+    summary: Summary
+
+
+def _run_in(path: Path, reference: str | None, slo: Sequence[str] | None) -> _Shown:
+    run = read_run(path)
+    return _Shown(title_of(run.manifest), _judged(run, judging_of(run), reference, slo))
+
+
+def _runs_of_csv(
+    path: Path, runs: Sequence[ClassicRun], reference: str | None, slo: Sequence[str] | None
+) -> list[_Shown]:
+    shown = []
     for number, rows in enumerate(runs, start=1):
         title = f"{path.name}, run {number} of {len(runs)}" if len(runs) > 1 else path.name
-        summary = summarize_run(run_of(rows.rows), runs_in_file=len(runs))
-        for part in summary_tables(summary, title=title):
-            console.print(part)
+        summary = _judged(run_of(rows.rows), Judging(), reference, slo, runs_in_file=len(runs))
+        shown.append(_Shown(title, summary))
+    return shown
+
+
+def _judged(
+    run: RunData, judging: Judging, reference: str | None, slo: Sequence[str] | None, *, runs_in_file: int = 1
+) -> Summary:
+    """Summarise a run by what the command line asks for, where it asks for anything."""
+    asked = replace(judging, reference=reference or judging.reference, slo=tuple(slo) if slo else judging.slo)
+    summary = summarize_run(run, asked, runs_in_file=runs_in_file)
+    if slo and summary.slo_problem is not None:
+        raise ValueError(summary.slo_problem)
+    return summary

@@ -10,7 +10,8 @@ import typer
 from halospec.analysis.printable import printable
 from halospec.cli.application import app
 from halospec.cli.sentences import EXIT_FAILED, one_sentence
-from halospec.validation import Check, validate
+from halospec.validation.types import Check
+from halospec.validation.validate import validate
 
 
 @app.command("validate")

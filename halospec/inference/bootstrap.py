@@ -11,8 +11,10 @@ The standard error is the linearised two-way cluster-robust one of Cameron, Gelb
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,9 @@ _NO_VARIANCE = 1e-14
 
 _CHUNK = 2_000_000
 """Numbers held at a time."""
+
+_REMEMBERED = 512
+"""Pairs of arms whose distribution is kept, some tens of kilobytes each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,24 +66,63 @@ def bootstrap(sums: Sums, contrasts: Sequence[Contrast], *, seed: int) -> Bootst
     """
     measured = (sums.denominator > 0).any(axis=(2, 3))
     is_nested = bool((measured.sum(axis=1) <= 1).all())
-    chance = np.random.default_rng(seed)
-    block_weights, prompt_weights = (_weights(chance, clusters) for clusters in measured.shape)
-    once = np.ones((REPLICATES, 1))
     results = []
     for contrast in contrasts:
-        pieces = paired_sums(sums, contrast)
+        turned = contrast.other is not None and contrast.other < contrast.arm
+        pieces = paired_sums(sums, _turned(contrast) if turned else contrast)
+        draws_blocks = draws_prompts = True
         if int((pieces[1] > 0).any(axis=0).sum()) < FEWEST_PROMPTS:
-            results.append(_studentised(pieces.sum(axis=2, keepdims=True), block_weights, once))
+            pieces, draws_prompts = pieces.sum(axis=2, keepdims=True), False
         elif is_nested:
-            results.append(_studentised(pieces.sum(axis=1, keepdims=True), once, prompt_weights))
-        else:
-            results.append(_studentised(pieces, block_weights, prompt_weights))
-    values, standard_errors, degrees, errors = zip(*results, strict=True)
-    return Bootstrapped(np.array(values), np.array(standard_errors), np.array(degrees), np.stack(errors, axis=1))
+            pieces, draws_blocks = pieces.sum(axis=1, keepdims=True), False
+        value, standard_error, degrees, errors = _remembered(
+            _Pieces(pieces), seed, *measured.shape, draws_blocks=draws_blocks, draws_prompts=draws_prompts
+        )
+        sign = -1.0 if turned else 1.0
+        results.append((sign * value, standard_error, degrees, sign * errors))
+    values, standard_errors, all_degrees, all_errors = zip(*results, strict=True)
+    return Bootstrapped(
+        np.array(values), np.array(standard_errors), np.array(all_degrees), np.stack(all_errors, axis=1)
+    )
 
 
-def _weights(chance: np.random.Generator, clusters: int) -> Floats:
-    return chance.multinomial(clusters, np.full(clusters, 1 / clusters), size=REPLICATES).astype(np.float64)
+def _turned(contrast: Contrast) -> Contrast:
+    return Contrast(contrast.stratum, contrast.arm if contrast.other is None else contrast.other, contrast.arm)
+
+
+class _Pieces:
+    """Sums that can be looked up: those of equal numbers are equal."""
+
+    def __init__(self, sums: Floats) -> None:
+        self.sums = sums
+        self._digest = hashlib.blake2b(repr(sums.shape).encode() + sums.tobytes(), digest_size=16).digest()
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Pieces) and self._digest == other._digest
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(
+    pieces: _Pieces, seed: int, blocks: int, prompts: int, *, draws_blocks: bool, draws_prompts: bool
+) -> tuple[float, float, int, Floats]:
+    """Return what `_studentised` does; the same pair of arms is asked for in one family after another."""
+    by_block, by_prompt = _weights(seed, blocks, prompts)
+    once = np.ones((REPLICATES, 1))
+    return _studentised(pieces.sums, by_block if draws_blocks else once, by_prompt if draws_prompts else once)
+
+
+@lru_cache(maxsize=4)
+def _weights(seed: int, blocks: int, prompts: int) -> tuple[Floats, Floats]:
+    """Return how often each block and each prompt is drawn in each replicate."""
+    chance = np.random.default_rng(seed)
+    by_block, by_prompt = (
+        chance.multinomial(clusters, np.full(clusters, 1 / clusters), size=REPLICATES).astype(np.float64)
+        for clusters in (blocks, prompts)
+    )
+    return by_block, by_prompt
 
 
 def _studentised(pieces: Floats, block_weights: Floats, prompt_weights: Floats) -> tuple[float, float, int, Floats]:

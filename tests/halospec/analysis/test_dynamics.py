@@ -146,6 +146,39 @@ def test_modes_stand_in_their_usual_order():
     assert len(found.trials) == 6
 
 
+def slow_prompts(blocks, *, prompts=12):
+    """Prompts whose times differ by up to a factor of 3, on a machine that is back at once when load ends."""
+    names = [f"p{n}" for n in range(prompts)]
+    return made_records(
+        modes=("fixed_0", "fixed_2"),
+        phases={Phase.STEADY: 5, Phase.LOAD: 5, Phase.RECOVERY: 5},
+        blocks=blocks,
+        prompts=names,
+        tpot_ms=lambda cell: 10.0 * (1 + 2 * names.index(cell.prompt_id) / prompts) * (2 - (cell.phase != Phase.LOAD)),
+    )
+
+
+def test_slow_prompts_do_not_hide_a_recovery_where_other_blocks_tell_how_slow_they_are():
+    evened = dynamics(requests_of(slow_prompts(8)))
+    assert evened.prompts_evened
+    assert all(mode.recovered == mode.recovery_trials == 8 for mode in evened.modes)
+    assert all(mode.overshoot == pytest.approx(0, abs=0.02) for mode in evened.modes)
+    raw = dynamics(requests_of(slow_prompts(2)))
+    assert not raw.prompts_evened
+    assert any(mode.recovered < mode.recovery_trials for mode in raw.modes)
+
+
+def test_what_happens_at_one_place_of_every_trial_is_not_taken_for_its_prompt():
+    def slow_at_first(cell):
+        return 20.0 if cell.phase is Phase.RECOVERY and cell.step <= 13 else 10.0
+
+    phases = {Phase.STEADY: 5, Phase.LOAD: 5, Phase.RECOVERY: 8}
+    records = made_records(phases=phases, blocks=8, prompts=[f"p{n}" for n in range(18)], tpot_ms=slow_at_first)
+    found = dynamics(requests_of(records))
+    assert found.prompts_evened
+    assert {mode.recovery_requests for mode in found.modes} == {5.0}
+
+
 def test_the_recorded_runs_load_is_too_short_for_an_overshoot():
     found = dynamics(read_run(DEMO).requests)
     assert [one.mode for one in found.modes] == ["fixed_0", "fixed_2", "fixed_4", "fixed_8", "adaptive"]

@@ -28,7 +28,7 @@ def row_of(mode, **fields):
         "mode": mode, "trials": 4, "overshoot": 0.25, "overshoot_trials": 4, "recovery_requests": 3.0,
         "recovery_s": 2.5, "recovered": 3, "recovery_trials": 4, "draft_changes": 6.5,
     }  # fmt: skip
-    found = Dynamics(trials=(), modes=(ModeDynamics(**(medians | fields)),))
+    found = Dynamics(prompts_evened=True, trials=(), modes=(ModeDynamics(**(medians | fields)),))
     return next(line.split() for line in printed(dynamics_tables(found)).splitlines() if line.startswith(mode))
 
 

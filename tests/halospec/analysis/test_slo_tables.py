@@ -74,12 +74,28 @@ def test_without_requests_there_is_no_table():
 
 
 def test_names_from_a_server_are_neither_markup_nor_control_characters(make_record):
-    records = [make_record(mode="[red]\x1b[31mk")]
+    records = [make_record(mode=mode) for mode in ("[red]\x1b[31mk", "[bold]x\x1b")]
     found = score(requests_of(records), Slo(e2e_ms=500), reference="[bold]x\x1b")
     shown = printed(slo_tables(found))
     assert "[red]" in shown
     assert "[bold]x" in shown
     assert "\x1b" not in shown
+
+
+def test_it_is_said_from_how_many_blocks_on_a_difference_can_be_found_at_all():
+    records = made_records(modes=("fixed_0", "fixed_1", "fixed_2", "fixed_4"), blocks=6)
+    shown = flat(slo_tables(score(requests_of(records), Slo(e2e_ms=500), reference="fixed_0")))
+    # Three rows: 3 * 2 / 2^7 is below 0.05, and 3 * 2 / 2^6 is not.
+    assert "fewer than 7 blocks bring no p below 0.05 here" in shown
+
+
+def test_where_modes_cannot_be_compared_no_column_compares_them():
+    records = made_records(blocks=6)
+    found = score(requests_of(records), Slo(e2e_ms=500), reference="fixed_0", compared=False)
+    shown = flat(slo_tables(found))
+    assert "attained" in shown
+    assert "difference" not in shown
+    assert "(Holm)" not in shown
 
 
 @pytest.mark.parametrize(("size", "cells"), [(71, "n < 72 n < 368"), (72, "n < 368")])

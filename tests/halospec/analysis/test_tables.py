@@ -3,13 +3,17 @@ import re
 import pytest
 from rich.table import Table
 
-from halospec.analysis.summary import ProbeFinding
-from halospec.analysis.tables import WIDTH, several_runs_note, summary_tables, summary_text
+from halospec.analysis.loading import run_of
+from halospec.analysis.summary import Judging, ProbeFinding, summarize
+from halospec.analysis.tables import TRIALS_SHOWN, WIDTH, several_runs_note, summary_tables, summary_text
+from halospec.analysis.verdicts import ONE_BLOCK
 from halospec.records.classic_csv import ClassicRun
+from halospec.records.manifest import Status
 from halospec.records.placebo import MEANING
 from halospec.records.probe import Verdict as ProbeVerdict
 from halospec.records.schema import MEASURED_PHASES, CountSource, Phase
 from halospec.records.switches import SwitchReason
+from made_runs import made_manifest, made_records
 from summarized import summarized
 
 
@@ -115,6 +119,47 @@ def test_agreement_of_texts_is_a_sentence_at_temperature_0_only(make_record):
     records = [make_record(mode="fixed_0", text_sha256="a"), make_record(mode="fixed_4", text_sha256="b")]
     assert "fixed_0 1/1, fixed_4 0/1" in said(summary_text(summarized(records, temperature=0)))
     assert "Texts equal" not in summary_text(summarized(records, temperature=1))
+
+
+def test_trials_of_adaptive_modes_are_a_detail_where_there_are_many(make_record):
+    def shown(trials, **options):
+        records = [make_record(mode="adaptive", block=block) for block in range(1, trials + 1)]
+        return [part for part in summary_tables(summarized(records), **options) if isinstance(part, Table)]
+
+    def titles(tables):
+        return [str(table.title) for table in tables]
+
+    assert "Adaptive behaviour" in titles(shown(TRIALS_SHOWN))
+    assert "Adaptive behaviour" not in titles(shown(TRIALS_SHOWN + 1))
+    assert "Adaptive behaviour" in titles(shown(TRIALS_SHOWN + 1, details=True))
+
+
+def test_what_a_run_shows_stands_at_the_end_where_it_stays_in_sight():
+    lines = summary_text(summarized(made_records(blocks=1))).splitlines()
+    assert lines[-2:] == ["What this run shows", ONE_BLOCK]
+
+
+def test_a_run_that_did_not_end_as_planned_says_so():
+    records = made_records()
+    for status, words in (("interrupted", "was interrupted"), ("failed", "had to stop"), ("running", "has not ended")):
+        run = run_of(records, manifest=made_manifest(records, status=Status(status)))
+        assert words in said(summary_text(summarize(run)))
+    complete = run_of(records, manifest=made_manifest(records))
+    assert "measured until then" not in summary_text(summarize(complete))
+
+
+@pytest.mark.parametrize(("void", "words"), [(1, "1 void record, of a trial"), (2, "2 void records, of trials")])
+def test_void_records_are_counted(make_record, void, words):
+    records = [make_record(), *(make_record(void=True) for _ in range(void))]
+    assert words in said(summary_text(summarized(records)))
+
+
+def test_a_design_that_supports_no_comparison_gives_numbers_for_none():
+    records = made_records()
+    run = run_of(records, manifest=made_manifest(records, design="classic"))
+    summary = summarize(run, Judging(slo=("e2e_ms=500",)))
+    assert (summary.comparisons, summary.regret) == (None, None)
+    assert {row.against_reference for row in summary.slo.phases} == {None}
 
 
 def test_a_torn_journal_is_mentioned(make_record):

@@ -10,7 +10,7 @@ from halospec.analysis.comparisons import Best, Comparisons, Difference, Family,
 from halospec.analysis.design import Support, declared_design, design_of
 from halospec.analysis.loading import read_run
 from halospec.analysis.modes import fixed_length, in_order
-from halospec.analysis.verdicts import NO_TIME_PER_TOKEN, ONE_BLOCK, PLACEBO, verdicts
+from halospec.analysis.verdicts import NO_TIME_PER_TOKEN, ONE_BLOCK, ONE_MODE, PLACEBO, verdicts
 from halospec.inference.types import Method
 from halospec.records.schema import Phase
 from simulated_requests import simulated
@@ -160,7 +160,10 @@ def test_nothing_is_said_of_the_best_in_a_phase_in_which_nothing_was_found():
 @pytest.mark.parametrize(
     ("against", "sentence"),
     [
-        (difference(1.4, -2.2, 5.3), "adaptive is within [-2, +5] % of the best fixed k in load: not told apart."),
+        (
+            difference(1.4, -2.2, 5.3),
+            "adaptive cannot be told apart from the best fixed k (difference: [-2, +5] % in load).",
+        ),
         (SLOWER, "adaptive is 20 to 41 % slower per token than the best fixed k in load."),
         (FASTER, "adaptive is 14 to 22 % faster per token than the best fixed k in load."),
     ],
@@ -218,7 +221,19 @@ def test_a_design_that_supports_no_comparison_gets_no_verdict():
 
 
 def test_one_mode_alone_gets_no_verdict():
-    assert verdicts(None, DESIGN) == ()
+    assert verdicts(None, design_of(simulated(modes=("fixed_2",)))) == ()
+
+
+def test_modes_of_which_one_alone_answered_are_said_not_to_be_comparable():
+    assert verdicts(None, DESIGN) == (ONE_MODE,)
+
+
+def test_a_controller_not_told_apart_in_several_phases_is_one_sentence():
+    undecided = {("adaptive", phase): difference(1.4, -2.2, 5.3) for phase in (Phase.STEADY, Phase.LOAD)}
+    found = {("adaptive", phase): FASTER for phase in (Phase.STEADY, Phase.LOAD)}
+    assert said(found, to_best_fixed=undecided)[-1] == (
+        "adaptive cannot be told apart from the best fixed k (difference: [-2, +5] % in steady and [-2, +5] % in load)."
+    )
 
 
 CLAIMS = re.compile(r"faster|slower|is the best|told apart as the best")

@@ -20,6 +20,7 @@ NAMES = [
     "fixed_p95_latency",
     "score_by_mode",
     "tpot_by_mode",
+    "tpot_differences",
 ]
 
 
@@ -109,14 +110,15 @@ def test_only_failures_leave_nothing_to_measure(make_record, tmp_path):
 
 def test_one_request_is_enough_for_every_chart_that_it_belongs_to(make_record, tmp_path):
     fixed = draw_charts(requests_of([make_record()]), "", tmp_path / "fixed")
-    assert {skipped.name for skipped in fixed.skipped} == {"adaptive_latency", "adaptive_draft_length"}
+    needs_blocks = "tpot_differences"
+    assert {skipped.name for skipped in fixed.skipped} == {"adaptive_latency", "adaptive_draft_length", needs_blocks}
     adaptive = draw_charts(requests_of([make_record(mode="adaptive")]), "", tmp_path / "adaptive")
-    assert {skipped.name for skipped in adaptive.skipped} == {"fixed_mean_latency", "fixed_p95_latency"}
+    assert {skipped.name for skipped in adaptive.skipped} == {"fixed_mean_latency", "fixed_p95_latency", needs_blocks}
 
 
 def test_rows_of_the_original_csv_can_be_drawn_as_far_as_they_go(run, tmp_path):
     drawn = draw_charts(requests_of([classic_row(record) for record in run]), "", tmp_path, formats=["svg"])
-    assert [skipped.name for skipped in drawn.skipped] == ["tpot_by_mode"]
+    assert [skipped.name for skipped in drawn.skipped] == ["tpot_by_mode", "tpot_differences"]
     assert reason(drawn, "tpot_by_mode") == "no successful reply was streamed with at least two tokens"
 
 
@@ -131,8 +133,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_names_from_outside_are_neither_formulas_nor_markup(make_record, tmp_path, hostile):
-    fixed = make_record(mode="fixed_0")
-    drawn = draw_charts(requests_of([fixed, make_record(mode=hostile)]), hostile, tmp_path, formats=["svg"])
+    blocks = [(1, ("fixed_0", hostile)), (2, (hostile, "fixed_0"))]
+    records = [make_record(mode=mode, block=block) for block, modes in blocks for mode in modes]
+    drawn = draw_charts(requests_of(records), hostile, tmp_path, formats=["svg"])
 
     assert drawn.skipped == ()
     for path in drawn.paths:
@@ -155,6 +158,7 @@ def test_a_mode_name_is_written_as_it_is(make_record, name):
         ("fixed_p95_latency", "no successful request"),
         ("score_by_mode", "no successful request"),
         ("tpot_by_mode", "time per token not known"),
+        ("tpot_differences", "no interval"),
     ],
 )
 def test_a_mode_without_data_is_left_out_and_named(run, make_record, name, why):
@@ -173,6 +177,7 @@ def test_a_mode_without_data_is_left_out_and_named(run, make_record, name, why):
         ("fixed_p95_latency", "p95 latency (ms)"),
         ("score_by_mode", "score (ms)"),
         ("tpot_by_mode", "TPOT (ms per token)"),
+        ("tpot_differences", "difference to fixed_0 (%), less is faster"),
     ],
 )
 def test_axes_are_labelled_with_units(run, name, unit):

@@ -22,7 +22,8 @@ from halospec.records.probe import ProbedServer, ProbeReport
 from halospec.records.schema import PRELOAD, Phase, RequestRecord
 from halospec.records.store import RecordJournal, RunFiles, StoreError
 from halospec.tuning.account import Tuning, write_tuning
-from halospec.validation import Check, Validation, validate
+from halospec.validation.types import Check, Validation
+from halospec.validation.validate import validate
 from halospec.workloads.prompts import Prompt
 from made_runs import PROMPT_SET, STARTED_AT, made_host, made_manifest, made_records, made_server
 
