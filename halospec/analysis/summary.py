@@ -10,6 +10,16 @@ import numpy as np
 from halospec.analysis.acceptance_by_position import AcceptanceByPosition, acceptance_by_position
 from halospec.analysis.adaptive import AdaptiveTrial, adaptive_trials
 from halospec.analysis.comparisons import Comparisons, comparisons
+from halospec.analysis.described import (
+    FailureReason,
+    LowestScore,
+    ModeSummary,
+    PhaseSummary,
+    failure_reasons,
+    lowest_score,
+    mode_summary,
+    phase_summary,
+)
 from halospec.analysis.design import DesignReport, Support, declared_design, design_of
 from halospec.analysis.dynamics import Dynamics, dynamics
 from halospec.analysis.loading import RunData
@@ -21,101 +31,15 @@ from halospec.analysis.precision import PILOT_BLOCKS
 from halospec.analysis.regret import RegretSummary, regret
 from halospec.analysis.requests import Requests
 from halospec.analysis.slo import SloSummary, parse_slo, resolve, score
-from halospec.analysis.statistics import (
-    acceptance,
-    drafted_per_round,
-    latency,
-    mean,
-    tokens_per_second,
-    tpot_ms,
-)
 from halospec.analysis.switches import Switches, switches
 from halospec.analysis.value import Value
 from halospec.analysis.verdicts import verdicts
 from halospec.inference.types import CONFIDENCE
 from halospec.records.manifest import Manifest, Status
 from halospec.records.probe import Verdict
-from halospec.records.schema import Phase
 from halospec.records.store import write_whole
 
 SUMMARY_VERSION = 2
-
-
-class ModeSummary(Value):
-    """The original's table: one mode over all its phases. Statistics cover successes.
-
-    Attributes
-    ----------
-    from_cache
-        Requests whose prompt the server answered in part from a cache; ``None`` where it never said.
-    """
-
-    mode: str
-    steps: int
-    successes: int
-    failures: int
-    success_percent: float
-    mean_ms: float | None
-    median_ms: float | None
-    p95_ms: float | None
-    min_ms: float | None
-    max_ms: float | None
-    sd_ms: float | None
-    tokens_per_second: float | None
-    score: float | None
-    tpot_ms: float | None
-    acceptance: float | None
-    from_cache: int | None = None
-
-
-class PhaseSummary(Value):
-    """One mode in one phase. Statistics cover successes.
-
-    Attributes
-    ----------
-    acceptance
-        Σ accepted / Σ drafted, 0 to 1.
-    load_percent
-        Mean CPU share that the burners got, in percent of the cores they were meant to load.
-    """
-
-    mode: str
-    phase: Phase
-    requests: int
-    failures: int
-    mean_ms: float | None
-    median_ms: float | None
-    max_ms: float | None
-    score: float | None
-    tpot_ms: float | None
-    ttft_ms: float | None
-    acceptance: float | None
-    drafted_per_round: float | None
-    load_percent: float | None
-    draft_length: float | None
-
-
-class LowestScore(Value):
-    """The mode with the lowest score, which is not by itself evidence of a difference.
-
-    Attributes
-    ----------
-    same_phases
-        Whether all modes that have a score ran in the same phases; if not, scores cannot be compared.
-    """
-
-    mode: str
-    score: float
-    compared_modes: int
-    same_phases: bool
-
-
-class FailureReason(Value):
-    """How often a mode's requests failed for one reason."""
-
-    mode: str
-    error: str
-    count: int
 
 
 class ProbeFinding(Value):
@@ -232,7 +156,7 @@ def summarize(
         If the reference is none of the modes that answered.
     """
     requests = run.requests.measured
-    modes = tuple(_mode(mode, of_mode) for mode, of_mode in requests.by_mode())
+    modes = tuple(mode_summary(mode, of_mode) for mode, of_mode in requests.by_mode())
     design = design_of(run.requests, declared=declared_design(run.manifest), runs_in_file=runs_in_file)
     compared = _compared(requests, judging)
     is_comparable = design.support is not Support.DESCRIPTION
@@ -246,10 +170,10 @@ def summarize(
         counted_by_events=int(np.count_nonzero(requests.by_events & requests.success)),
         with_nonce=int(np.count_nonzero(requests.nonce)),
         modes=modes,
-        phases=tuple(_phase(mode, phase, here) for mode, phase, here in requests.by_mode_and_phase()),
+        phases=tuple(phase_summary(mode, phase, here) for mode, phase, here in requests.by_mode_and_phase()),
         adaptive=adaptive_trials(requests),
-        lowest_score=_lowest_score(modes, requests),
-        failures=_failures(requests),
+        lowest_score=lowest_score(modes, requests),
+        failures=failure_reasons(requests),
         losslessness=losslessness(requests, temperature),
         manipulation=manipulation(requests),
         switches=switches(run.switches),
@@ -333,69 +257,3 @@ def _probe_finding(manifest: Manifest | None) -> ProbeFinding | None:
     report = manifest.probe if manifest else None
     found = next((knob for knob in report.knobs if knob.knob == manifest.knob), None) if manifest and report else None
     return ProbeFinding(knob=found.knob, verdict=found.verdict, reason=found.reason) if found else None
-
-
-def _mode(mode: str, requests: Requests) -> ModeSummary:
-    good = requests.successes
-    spread = latency(good)
-    return ModeSummary(
-        mode=mode,
-        steps=len(requests),
-        successes=len(good),
-        failures=len(requests) - len(good),
-        success_percent=100 * len(good) / len(requests),
-        mean_ms=spread and spread.mean,
-        median_ms=spread and spread.median,
-        p95_ms=spread and spread.p95,
-        min_ms=spread and spread.minimum,
-        max_ms=spread and spread.maximum,
-        sd_ms=spread and spread.sd,
-        tokens_per_second=tokens_per_second(good),
-        score=spread and spread.score,
-        tpot_ms=tpot_ms(good),
-        acceptance=acceptance(good),
-        from_cache=None if np.isnan(good.cached_tokens).all() else int(np.count_nonzero(good.cached_tokens > 0)),
-    )
-
-
-def _phase(mode: str, phase: Phase, requests: Requests) -> PhaseSummary:
-    good = requests.successes
-    spread = latency(good)
-    return PhaseSummary(
-        mode=mode,
-        phase=phase,
-        requests=len(requests),
-        failures=len(requests) - len(good),
-        mean_ms=spread and spread.mean,
-        median_ms=spread and spread.median,
-        max_ms=spread and spread.maximum,
-        score=spread and spread.score,
-        tpot_ms=tpot_ms(good),
-        ttft_ms=mean(good.ttft_ms),
-        acceptance=acceptance(good),
-        drafted_per_round=drafted_per_round(good),
-        load_percent=mean(good.load_percent),
-        draft_length=mean(good.draft_length),
-    )
-
-
-def _lowest_score(modes: tuple[ModeSummary, ...], requests: Requests) -> LowestScore | None:
-    scores = {mode.mode: mode.score for mode in modes if mode.score is not None}
-    if not scores:
-        return None
-    lowest = min(scores, key=scores.__getitem__)
-    phases = {of_mode.phases_here for _, of_mode in requests.successes.by_mode()}
-    return LowestScore(mode=lowest, score=scores[lowest], compared_modes=len(scores), same_phases=len(phases) == 1)
-
-
-def _failures(requests: Requests) -> tuple[FailureReason, ...]:
-    reasons = []
-    for mode, of_mode in requests.by_mode():
-        errors, first, counts = np.unique(of_mode.error, return_index=True, return_counts=True)
-        most_common = np.lexsort((first, -counts))
-        reasons += [
-            FailureReason(mode=mode, error=requests.errors[errors[place]], count=int(counts[place]))
-            for place in most_common
-            if errors[place] >= 0
-        ]
-    return tuple(reasons)

@@ -17,9 +17,9 @@ MISSING = "-"
 def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
     """Return an empty table with columns of texts, to the left, and of numbers."""
     table = Table(
-        title=title,
+        # As a string a title could hold markup, and some name modes and runs.
+        title=Text(title, style="bold"),
         title_justify="left",
-        title_style="bold",
         caption_justify="left",
         caption_style="dim",
         box=SIMPLE_HEAD,

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from halospec.analysis.acceptance_tables import acceptance_tables
 from halospec.analysis.comparison_tables import conclusion, difference_tables
+from halospec.analysis.described import FailureReason, LowestScore, ModeSummary, PhaseSummary
 from halospec.analysis.dynamics_tables import dynamics_tables, regret_tables
 from halospec.analysis.losslessness import Losslessness
 from halospec.analysis.manipulation import Manipulation, Verdict
 from halospec.analysis.printable import printable
 from halospec.analysis.slo_tables import percentile_tables, slo_tables
-from halospec.analysis.summary import FailureReason, LowestScore, ModeSummary, PhaseSummary, Summary
+from halospec.analysis.summary import Summary
 from halospec.analysis.switches import Switches
 from halospec.analysis.table_style import MISSING as MISSING
 from halospec.analysis.table_style import decimals, mode_name, ms, new_table, percent, seconds
@@ -337,5 +338,5 @@ def _torn_note(summary: Summary) -> Iterator[Text]:
 
 def _stamped(part: RenderableType) -> RenderableType:
     if isinstance(part, Table):
-        part.title = stamped(str(part.title))
+        part.title = Text(stamped(str(part.title)), style="bold")
     return part

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from halospec.analysis.printable import printable
+from halospec.analysis.table_style import new_table
 from halospec.compare.gate import GateReport, JudgedCondition, Outcome
 from halospec.compare.metrics import ComparedMetric
 from halospec.compare.sentences import (
@@ -76,7 +76,7 @@ def _parts(whole: RunComparison, gate: GateReport | None) -> Iterator[Renderable
 
 
 def _runs_table(runs: tuple[RunFacts, ...]) -> Table:
-    table = _table(
+    table = new_table(
         "Runs, the baseline first", ("run", "started", "model", "halospec"), ("blocks", "requests", "failed")
     )
     for run in runs:
@@ -94,7 +94,7 @@ def _runs_table(runs: tuple[RunFacts, ...]) -> Table:
 
 def _metric_table(whole: RunComparison, comparison: Comparison, metric: ComparedMetric, rows: tuple[Row, ...]) -> Table:
     names = (printable(name, limit=_NAME_WIDTH) for name in (comparison.candidate, whole.baseline))
-    table = _table(
+    table = new_table(
         f"{metric.value}: {' against '.join(names)}",
         ("mode", "phase"),
         ("baseline\n" + metric.unit, "candidate\n" + metric.unit, "interval", "change\n%", "interval", "blocks"),
@@ -131,7 +131,7 @@ def _finding(row: Row) -> Text:
 def _gate_table(judged: JudgedCondition, *, several: bool) -> Table:
     title = f"Fails if {printable(judged.condition.text, limit=_CONDITION_WIDTH)}"
     texts = ("run", "mode", "phase") if several else ("mode", "phase")
-    table = _table(title, texts, ("estimate", "interval"))
+    table = new_table(title, texts, ("estimate", "interval"))
     table.add_column("outcome", no_wrap=True)
     styles = {Outcome.FAILED: "red", Outcome.PASSED: "green"}
     for row in judged.rows:
@@ -149,23 +149,3 @@ def _gate_table(judged: JudgedCondition, *, several: bool) -> Table:
 
 def _sentence(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style)
-
-
-def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
-    table = Table(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        caption_style="dim",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-        collapse_padding=True,
-        show_edge=False,
-    )
-    for name in texts:
-        table.add_column(name, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
