@@ -121,6 +121,9 @@ def _table(table: RecordTable, path: Path, manifest: Manifest | None) -> RunData
 def _current_table(files: RunFiles, manifest: Manifest | None) -> RunData | None:
     if not files.parquet.exists():
         return None
+    if not files.records.exists():
+        # A run that was kept without its journal.
+        return _table(RecordTable(files.parquet), files.parquet, manifest)
     try:
         table = RecordTable(files.parquet)
         return _table(table, files.parquet, manifest) if table.is_made_of(files.records) else None

@@ -23,7 +23,7 @@ PLACEBO = (
     " found all the same is found of the machine and the measurement."
 )
 
-_NAMED_WITH_NUMBERS = 3
+_NAMED_WITH_NUMBERS = 4
 
 
 def verdicts(comparisons: Comparisons | None, design: DesignReport) -> tuple[str, ...]:

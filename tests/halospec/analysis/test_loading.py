@@ -131,6 +131,15 @@ def test_a_table_that_is_out_of_date_damaged_or_missing_is_not_read(tmp_path, ma
         assert (run.source, len(run.requests)) == (files.records, 2)
 
 
+def test_a_run_kept_without_its_journal_is_read_from_its_table(tmp_path, make_record):
+    files = written(tmp_path, [make_record(), make_record(mode="fixed_4")])
+    files.records.unlink()
+    assert (read_run(tmp_path).source, len(read_run(tmp_path).requests)) == (files.parquet, 2)
+    files.parquet.write_bytes(b"no table")
+    with pytest.raises(StoreError, match="not a readable Parquet file"):
+        read_run(tmp_path)
+
+
 def test_a_table_itself_can_be_given_without_a_journal_beside_it(tmp_path, make_record):
     files = written(tmp_path / "run", [make_record(), make_record(mode="fixed_4")])
     alone = shutil.copy(files.parquet, tmp_path / "alone.parquet")
