@@ -1,6 +1,6 @@
 """How often a run in which nothing differs is said to show something, by relabelling a recorded one.
 
-    .venv/bin/python benchmarks/null_runs.py [--run plots/null/records.parquet] [--runs 1000] [--blocks 4,8,12,24]
+    .venv/bin/python benchmarks/null_runs.py [--run plots/null/records.parquet] [--runs 1000] [--blocks 4,8,12]
 
 The recorded run is a null experiment: every mode was decoded with the same draft length (`halospec serve
 --pin-draft-length 2`). A simulated run takes some consecutive blocks of it and deals its trials to the modes anew, in
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, default=RECORDED)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--blocks", default="4,8,12,24")
+    parser.add_argument("--blocks", default="4,8,12")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
