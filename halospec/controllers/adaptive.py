@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from halospec.controllers.calibration import CalibrationSettings, Thresholds
+from halospec.controllers.numbers import Length, Weight, Whole, require_between
 from halospec.controllers.protocol import Outcome
 
 
@@ -28,15 +29,19 @@ class AdaptiveSettings:
         From where the rule goes on after a failed request.
     """
 
-    start_length: int = 4
-    min_length: int = 1
-    max_length: int = 8
-    smoothing: float = 0.4
-    step_up: int = 1
-    step_down: int = 2
-    climb_until: int = 6
-    length_after_failure: int = 1
+    start_length: Length = 4
+    min_length: Length = 1
+    max_length: Length = 8
+    smoothing: Weight = 0.4
+    step_up: Whole = 1
+    step_down: Whole = 2
+    climb_until: Length = 6
+    length_after_failure: Length = 1
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+
+    def __post_init__(self) -> None:
+        require_between("start_length", self.start_length, self.min_length, self.max_length)
+        require_between("length_after_failure", self.length_after_failure, self.min_length, self.max_length)
 
 
 class AdaptiveController:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from halospec.controllers.numbers import Length
 from halospec.controllers.protocol import Outcome
+
+
+@dataclass(frozen=True)
+class FixedSettings:
+    """The draft length of the length policy ``fixed``."""
+
+    draft_length: Length = 4
 
 
 @dataclass(frozen=True)

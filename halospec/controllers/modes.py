@@ -1,23 +1,52 @@
-"""Mode names and the controllers behind them."""
+"""Mode names and what chooses k behind them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from halospec.controllers.adaptive import AdaptiveController, AdaptiveSettings
-from halospec.controllers.calibration import calibrate
 from halospec.controllers.fixed import FixedController
-from halospec.controllers.protocol import MAX_DRAFT_LENGTH, Controller, Outcome
+from halospec.controllers.protocol import MAX_DRAFT_LENGTH, Outcome
+from halospec.controllers.rules import RULES, client_rules, server_rules
+from halospec.controllers.spelling import Spelled, UnknownMode, parse, settings_as_json, settings_of
+
+__all__ = ["AUTO", "MAX_THREADS", "Chooser", "LeftToServer", "Mode", "UnknownMode", "mode_named"]
+
+AUTO = "auto:"
+"""Before a rule's name: the rule sits inside the bundled server and chooses for every round."""
+
+MAX_THREADS = 512
 
 _FIXED = re.compile(r"fixed_(\d{1,2})", re.ASCII)
+_REQUEST_FIELDS = ("threads", "draft_threads")
+_THREADS = TypeAdapter(Annotated[int, Field(ge=1, le=MAX_THREADS)])
 
 
-class UnknownMode(ValueError):
-    """A mode name that stands for no rule; the message lists those that do."""
+class Chooser(Protocol):
+    """What a trial asks for the draft length of each request: a controller, or one that leaves it to the server."""
+
+    def choose(self) -> int | None:
+        """Return the draft length of the next request; ``None`` where the server is to choose."""
+        ...
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in a request that has ended, successful or not."""
+        ...
+
+
+@dataclass(frozen=True)
+class LeftToServer:
+    """Chooses nothing: a rule inside the server does, and learns from its own rounds."""
+
+    def choose(self) -> None:
+        """Leave the draft length to the server."""
+
+    def update(self, outcome: Outcome) -> None:
+        """Learn nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +56,28 @@ class Mode:
     Attributes
     ----------
     warmup_length
-        k of the warm-up requests.
+        k of the warm-up requests; ``None`` where a rule inside the server chooses, in them too.
     lengths
-        Every k that it may ask for. More than one: it chooses anew for each request.
+        Every k that it may ask for, or use inside the server. More than one: it chooses anew for each request or round.
     start
-        Makes the trial's controller from its warm-up's outcomes.
+        Makes what chooses in a trial, from its warm-up's outcomes.
     settings
         The rule's numbers: what a trial's identity says of it beside its name.
+    fields
+        What each of its requests says beside k, in fields of the bundled server.
     """
 
     name: str
-    warmup_length: int
+    warmup_length: int | None
     lengths: frozenset[int]
-    start: Callable[[Sequence[Outcome]], Controller]
+    start: Callable[[Sequence[Outcome]], Chooser]
     settings: Mapping[str, JsonValue]
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def in_server(self) -> bool:
+        """Whether a rule inside the server chooses, and no k is sent."""
+        return self.warmup_length is None
 
 
 def mode_named(name: str) -> Mode:
@@ -49,30 +86,86 @@ def mode_named(name: str) -> Mode:
     Raises
     ------
     UnknownMode
-        If there is none.
+        If there is none, or it cannot have the settings that the name gives.
     """
-    fixed = _FIXED.fullmatch(name)
-    if fixed and int(fixed[1]) <= MAX_DRAFT_LENGTH and name == f"fixed_{int(fixed[1])}":
-        return _fixed(int(fixed[1]))
-    if name == "adaptive":
-        return _adaptive(AdaptiveSettings())
-    raise UnknownMode(f"There is no mode {name!r}; the modes are fixed_0 to fixed_{MAX_DRAFT_LENGTH} and adaptive.")
+    written = parse(name)
+    fields = _request_fields(written)
+    spelled = Spelled(written.name, {key: value for key, value in written.values.items() if key not in fields})
+    if spelled.name.startswith(AUTO):
+        return _in_server(name, Spelled(spelled.name.removeprefix(AUTO), spelled.values), fields)
+    fixed = _FIXED.fullmatch(spelled.name)
+    if fixed and int(fixed[1]) <= MAX_DRAFT_LENGTH and spelled.name == f"fixed_{int(fixed[1])}":
+        return _fixed(name, int(fixed[1]), spelled, fields)
+    return _in_client(name, spelled, fields)
 
 
-def _fixed(draft_length: int) -> Mode:
+def _fixed(name: str, draft_length: int, spelled: Spelled, fields: Mapping[str, JsonValue]) -> Mode:
+    if spelled.values:
+        raise UnknownMode(
+            f"{spelled.name} has no setting {next(iter(spelled.values))!r}; only {' and '.join(_REQUEST_FIELDS)} can"
+            " follow it."
+        )
     return Mode(
-        f"fixed_{draft_length}",
+        name,
         draft_length,
         frozenset({draft_length}),
         lambda _warmup: FixedController(draft_length),
         {"draft_length": draft_length},
+        fields,
     )
 
 
-def _adaptive(settings: AdaptiveSettings) -> Mode:
-    def start(warmup: Sequence[Outcome]) -> Controller:
-        latencies_ms = [outcome.latency_ms for outcome in warmup if outcome.success]
-        return AdaptiveController(settings, calibrate(latencies_ms, settings.calibration))
+def _in_client(name: str, spelled: Spelled, fields: Mapping[str, JsonValue]) -> Mode:
+    rule = RULES.get(spelled.name)
+    if rule is None:
+        raise _no_mode(spelled.name)
+    start = rule.in_client
+    if start is None:
+        raise UnknownMode(f"{rule.name} works inside the bundled server alone; write {AUTO}{spelled}.")
+    settings = settings_of(rule, spelled.values)
+    return Mode(
+        name,
+        rule.warmup_length(settings),
+        frozenset(rule.lengths(settings)),
+        lambda warmup: start(settings, warmup),
+        settings_as_json(rule, settings),
+        fields,
+    )
 
-    lengths = frozenset(range(settings.min_length, settings.max_length + 1))
-    return Mode("adaptive", settings.start_length, lengths, start, asdict(settings))
+
+def _in_server(name: str, spelled: Spelled, fields: Mapping[str, JsonValue]) -> Mode:
+    rule = RULES.get(spelled.name)
+    if rule is None:
+        raise _no_mode(f"{AUTO}{spelled.name}")
+    if rule.in_server is None:
+        raise UnknownMode(f"{rule.name} works in the client alone; write {spelled}.")
+    settings = settings_of(rule, spelled.values)
+    return Mode(
+        name,
+        None,
+        frozenset(rule.lengths(settings)),
+        lambda _warmup: LeftToServer(),
+        settings_as_json(rule, settings),
+        {"draft_length": "auto", "length_policy": str(spelled), **fields},
+    )
+
+
+def _request_fields(written: Spelled) -> dict[str, JsonValue]:
+    fields: dict[str, JsonValue] = {}
+    for key in _REQUEST_FIELDS:
+        if key in written.values:
+            try:
+                fields[key] = _THREADS.validate_python(written.values[key])
+            except ValidationError as error:
+                raise UnknownMode(
+                    f"{key} must be a whole number from 1 to {MAX_THREADS}, and in {str(written)!r} it is not."
+                ) from error
+    return fields
+
+
+def _no_mode(name: str) -> UnknownMode:
+    return UnknownMode(
+        f"There is no mode {name!r}; the modes are fixed_0 to fixed_{MAX_DRAFT_LENGTH}, {', '.join(client_rules())}"
+        f" and, with the rule inside the bundled server, {', '.join(AUTO + rule for rule in server_rules())}; settings"
+        " follow a name, as in adaptive@smoothing=0.2."
+    )

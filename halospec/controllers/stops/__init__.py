@@ -1,0 +1,1 @@
+"""Rules that end a draft early, by what the draft model offers for the next token."""
