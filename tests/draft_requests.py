@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from halospec.controllers.per_round import DraftStop
 from halospec_server.decoding.logit_rules import LogitRules
 from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.model import ModelDrafter
@@ -62,10 +63,11 @@ def request(
     p_min: float = 0.0,
     seed: int = 0,
     threads: int | None = None,
+    stop: DraftStop | None = None,
 ) -> DraftRequest:
     """Ask for a draft, by default a greedy one that nothing restrains."""
     rules = LogitRules(sampling, np.array(banned, dtype=np.int64))
-    return DraftRequest(slot, tokens, k, sampling, rules, np.random.default_rng(seed), p_min, threads)
+    return DraftRequest(slot, tokens, k, sampling, rules, np.random.default_rng(seed), p_min, threads, stop)
 
 
 def propose(drafter: ModelDrafter, *requests: DraftRequest) -> list[tuple[int, ...]]:

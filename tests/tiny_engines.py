@@ -11,11 +11,13 @@ from typing import Literal, Self
 
 import numpy as np
 
+from halospec.controllers.spelling import round_rule
 from halospec_server.assembly import EngineSettings, build_engine
 from halospec_server.decoding.engine import Engine, MakeVerifier, exact_verifier
 from halospec_server.decoding.generation import Generation, Round, Step
 from halospec_server.decoding.sampling import Sampling
 from halospec_server.drafters.protocol import Draft
+from halospec_server.lengths.rules import MakeRule
 from halospec_server.llama import Logits
 from halospec_server.model_files.choice import ModelFiles
 from halospec_server.verifiers.protocol import Verdict, Verifier
@@ -35,6 +37,9 @@ def open_engine(
     drafter: DrafterName = "model",
     make_verifier: MakeVerifier = exact_verifier,
     *,
+    make_rule: MakeRule = round_rule,
+    threads: int = 1,
+    max_threads: int = 4,
     ctx_size: int = 256,
     parallel: int = 1,
     batch_size: int = 256,
@@ -44,13 +49,14 @@ def open_engine(
     settings = EngineSettings(
         ctx_size=ctx_size,
         parallel=parallel,
-        threads=1,
+        threads=threads,
+        max_threads=max_threads,
         batch_size=batch_size,
         prefill_chunk=prefill_chunk,
         attention="exact",
         drafter=drafter,
     )
-    return build_engine(ModelFiles(*pair, "tiny"), settings, make_verifier)
+    return build_engine(ModelFiles(*pair, "tiny"), settings, make_verifier, make_rule)
 
 
 def prompt_of(text: str) -> tuple[int, ...]:

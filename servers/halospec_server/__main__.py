@@ -6,10 +6,7 @@ import contextlib
 import gc
 import ipaddress
 import logging
-import os
-import signal
 import sys
-import threading
 from dataclasses import replace
 
 import typer
@@ -23,6 +20,7 @@ from halospec_server.http.app import Application, create_app
 from halospec_server.http.chat_template import CHATML, ChatTemplate, TemplateRefusal
 from halospec_server.http.serving import serve_app
 from halospec_server.http.settings import ServerSettings
+from halospec_server.lifeline import end_with_input
 from halospec_server.llama.devices import available_devices
 from halospec_server.logs import configure_logging
 from halospec_server.model_card import describe
@@ -78,7 +76,7 @@ def serve(
     """Serve a model pair with speculative decoding, OpenAI-compatible."""
     configure_logging(log_level, log_format.value)
     if stop_at_end_of_input:
-        threading.Thread(target=_interrupt_at_end_of_input, name="parent", daemon=True).start()
+        end_with_input()
     engine_settings = EngineSettings(
         ctx_size=ctx_size,
         parallel=parallel,
@@ -187,13 +185,6 @@ def chat_template(model: llama.Model) -> ChatTemplate:
     if model.chat_template is None:
         _log.warning("%s has no chat template; ChatML is used", model.path.name)
     return ChatTemplate(model.chat_template or CHATML, bos=model.token_text(model.bos), eos=model.token_text(model.eos))
-
-
-def _interrupt_at_end_of_input() -> None:
-    # Not through sys.stdin's buffer: a thread that waits inside its lock aborts Python when another signal ends it.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    signal.raise_signal(signal.SIGINT)
 
 
 command_line = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from halospec.controllers.per_round import Threads
+from halospec.controllers.spelling import round_rule
 from halospec_server import llama
-from halospec_server.cores import usable_cores
+from halospec_server.cores import allowed_cpus, usable_cores
 from halospec_server.decoding.engine import NO_DRAFTER, Engine, MakeVerifier, exact_verifier
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.devices import ON_CPU, Placement
@@ -13,6 +16,8 @@ from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.ngram_store import NgramStoreDrafter
 from halospec_server.drafters.prompt_lookup import PromptLookupDrafter
 from halospec_server.drafters.protocol import Drafter
+from halospec_server.lengths.offered_threads import offered_threads
+from halospec_server.lengths.rules import LengthRules, MakeRule
 from halospec_server.model_files.choice import ModelFiles
 
 
@@ -34,6 +39,8 @@ class EngineSettings:
         Of the target's passes over one position and over several; the second is the first where it is None.
     draft_threads, draft_threads_batch
         Of the draft model's passes; as the target's where they are None.
+    max_threads
+        Most that a rule may choose.
     batch_size
         Most tokens in one pass.
     prefill_chunk
@@ -52,6 +59,7 @@ class EngineSettings:
     threads_batch: int | None = None
     draft_threads: int | None = None
     draft_threads_batch: int | None = None
+    max_threads: int = field(default_factory=allowed_cpus)
     batch_size: int = 256
     prefill_chunk: int = 64
     attention: llama.Attention = "fast"
@@ -61,7 +69,12 @@ class EngineSettings:
     draft_placement: Placement = ON_CPU
 
 
-def build_engine(files: ModelFiles, settings: EngineSettings, make_verifier: MakeVerifier = exact_verifier) -> Engine:
+def build_engine(
+    files: ModelFiles,
+    settings: EngineSettings,
+    make_verifier: MakeVerifier = exact_verifier,
+    make_rule: MakeRule = round_rule,
+) -> Engine:
     """Load a target and what drafts for it.
 
     Raises
@@ -87,11 +100,18 @@ def build_engine(files: ModelFiles, settings: EngineSettings, make_verifier: Mak
     return Engine(
         context,
         drafters,
+        LengthRules(_offered(context, drafters, settings.max_threads), make_rule),
         default_drafter=settings.drafter or _natural_drafter(files),
         default_policy=settings.length_policy,
         prefill_chunk=settings.prefill_chunk,
         make_verifier=make_verifier,
     )
+
+
+def _offered(target: llama.Context, drafters: Sequence[Drafter], most: int) -> Threads:
+    # Of two counts the one that most passes use: the target's are wide, those of the draft model are not.
+    draft = next((drafter.texts.context.n_threads for drafter in drafters if isinstance(drafter, ModelDrafter)), 1)
+    return offered_threads(target.n_threads_batch, draft, most)
 
 
 def _natural_drafter(files: ModelFiles) -> str:

@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from halospec.controllers import per_round
+from halospec.controllers.rules import server_rules
+from halospec.controllers.spelling import round_rule
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.devices import Preset
-from halospec_server.lengths.policies import LENGTH_POLICIES
 from halospec_server.listings import devices_table, pairs_table
 from halospec_server.llama.devices import available_devices
 from halospec_server.model_files.embedded import EMBEDDED
@@ -84,8 +86,10 @@ def read_shares(text: str) -> tuple[float, ...]:
 
 
 def _check_policy(text: str) -> None:
-    if text not in LENGTH_POLICIES:
-        raise typer.BadParameter(f"there is no policy {text!r}; choose one of {', '.join(LENGTH_POLICIES)}.")
+    try:
+        round_rule(text, per_round.Threads(((1, 1),)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _checked_by(read: Callable[[str], object]) -> Callable[[str], str]:
@@ -173,8 +177,9 @@ LengthPolicy = Annotated[
     str,
     typer.Option(
         callback=_checked_by(_check_policy),
-        metavar="|".join(LENGTH_POLICIES),
-        help="Rule for draft length auto, for requests that name none.",
+        metavar="NAME[@SETTING=VALUE]...",
+        help=f"Rule for draft length auto, for requests that name none: {', '.join(server_rules())}. Settings follow "
+        "its name: heuristic@start_length=3.",
         rich_help_panel=_SPECULATION,
     ),
 ]

@@ -27,7 +27,8 @@ from halospec_server.decoding.threads import fewest
 from halospec_server.drafters.model import ModelDrafter
 from halospec_server.drafters.protocol import Draft, Drafter
 from halospec_server.lengths.fixed import FixedLength
-from halospec_server.lengths.policies import make_policy
+from halospec_server.lengths.protocol import LengthPolicy
+from halospec_server.lengths.rules import LengthRules
 from halospec_server.llama import Context, Logits
 from halospec_server.verifiers.greedy import GreedyVerifier
 from halospec_server.verifiers.protocol import Verifier
@@ -66,6 +67,8 @@ class Engine:
         Must give at least ``MAX_DRAFT_LENGTH + 1`` rows of logits a pass for each of its slots.
     drafters
         Those that a request may choose from; ``none`` is always understood.
+    rules
+        Those that a request may leave its draft length to, with what they learn while the engine lives.
     default_drafter, default_policy
         For requests that name none.
     prefill_chunk
@@ -78,6 +81,7 @@ class Engine:
         self,
         target: Context,
         drafters: Ordered[Drafter],
+        rules: LengthRules,
         *,
         default_drafter: str = NO_DRAFTER,
         default_policy: str = "heuristic",
@@ -86,6 +90,7 @@ class Engine:
     ) -> None:
         self.target = target
         self.drafters: Mapping[str, Drafter] = {drafter.name: drafter for drafter in drafters}
+        self.rules = rules
         self.default_drafter = default_drafter
         self.default_policy = default_policy
         self.parallel = target.n_slots
@@ -106,7 +111,7 @@ class Engine:
         Raises
         ------
         ValueError
-            If the prompt is empty or leaves no room in the context, or a name is unknown.
+            If the prompt is empty or leaves no room in the context, or a name is unknown, or a setting with it.
         """
         n = len(generation.prompt)
         if n == 0:
@@ -117,7 +122,7 @@ class Engine:
         if generation.drafter not in (None, *names):
             raise ValueError(f"there is no drafter {generation.drafter!r} here; choose one of {', '.join(names)}")
         if generation.length_policy is not None:
-            make_policy(generation.length_policy)
+            self.rules.check(generation.length_policy)
 
     def admit(self, generation: Generation) -> Sequence:
         """Give a request a slot; its first token comes from one of the next steps.
@@ -133,18 +138,15 @@ class Engine:
         if self.free == 0:
             raise NoFreeSlot
         drafter = self._drafter_for(generation)
-        rng = _random_numbers(generation, drafter)
+        policy = self._policy_for(generation, drafter)
+        rng = _random_numbers(generation, drafter, policy)
         sequence = Sequence(
             slot=self._slots.choose(generation),
             generation=generation,
             tokens=list(generation.prompt),
             final_length=min(len(generation.prompt) + generation.max_tokens, self.target.n_ctx),
             drafter=drafter,
-            policy=(
-                make_policy(generation.length_policy or self.default_policy)
-                if generation.draft_length is None
-                else FixedLength(generation.draft_length)
-            ),
+            policy=policy,
             verifier=self._make_verifier(generation.sampling, rng),
             rules=LogitRules(
                 generation.sampling, self.target.model.end_tokens if generation.ignore_eos else _NOTHING_BANNED
@@ -181,7 +183,7 @@ class Engine:
         drafts = draft_all(parts, self.drafters.values(), self._planner.most_missed(parts))
         drafted_ns = time.perf_counter_ns()
         pieces = [part.piece(draft) for part, draft in zip(parts, drafts, strict=True)]
-        self.target.use_threads(fewest(part.sequence.generation.threads for part in parts))
+        self.target.use_threads(fewest(part.setting.threads for part in parts))
         rows = self.texts.decode(pieces)
         verified_ns = time.perf_counter_ns()
         width = sum(len(piece.tokens) for piece in pieces)
@@ -229,10 +231,11 @@ class Engine:
         return self._slots.states(drafter.texts if isinstance(drafter, ModelDrafter) else None)
 
     def reset(self) -> None:
-        """Drop every sequence and forget every text."""
+        """Drop every sequence, and forget every text and what rules have learned from it."""
         for sequence in list(self._slots.running):
             self.release(sequence)
         self.texts.reset()
+        self.rules.forget()
         for drafter in self.drafters.values():
             drafter.reset()
 
@@ -247,6 +250,14 @@ class Engine:
         if generation.draft_length == 0:
             return None
         return self.drafters.get(generation.drafter or self.default_drafter)
+
+    def _policy_for(self, generation: Generation, drafter: Drafter | None) -> LengthPolicy:
+        if drafter is None:
+            return FixedLength(0)
+        if generation.draft_length is not None:
+            return FixedLength(generation.draft_length)
+        spelling = self.default_policy if generation.length_policy is None else generation.length_policy
+        return self.rules.for_text(spelling, drafter.name, explained=generation.explain)
 
     def _conclude(self, part: Part, draft: Draft, rows: Logits, passes: _Passes) -> Step | None:
         """Judge one sequence's draft by the target's logits and add what is certain to its text."""
@@ -279,7 +290,7 @@ class Engine:
         if first:
             return Step(tokens, sequence.prefill(sample_ns), ended, finished, logprobs)
         done = Round(
-            limit=part.limit,
+            limit=part.setting.draft_length,
             k=len(draft.tokens),
             accepted=verdict.accepted,
             draft_ns=passes.draft_ns,
@@ -291,8 +302,9 @@ class Engine:
             threads=passes.threads,
             draft_threads=draft.threads,
         )
+        decision = sequence.policy.decision
         sequence.policy.update(done)
-        return Step(tokens, done, ended, finished, logprobs)
+        return Step(tokens, done, ended, finished, logprobs, decision)
 
     def _until_end(self, tokens: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
         """Cut tokens after the first that ends the text."""
@@ -302,13 +314,15 @@ class Engine:
         return tokens, False
 
 
-def _random_numbers(generation: Generation, drafter: Drafter | None) -> np.random.Generator:
+def _random_numbers(generation: Generation, drafter: Drafter | None, policy: LengthPolicy) -> np.random.Generator:
     """Return a request's own source of chance.
 
-    A seed stands for other numbers with another prompt, and once a drafter has learned more: what it learned from a
-    text that the same numbers had chosen would foretell them, and the draft would not be independent of its judge.
+    A seed stands for other numbers with another prompt, and once a drafter or a policy has learned more: what it
+    learned from a text that the same numbers had chosen would foretell them, and the draft, or its length, would not
+    be independent of its judge.
     """
     if generation.seed is None:
         return np.random.default_rng()
     prompt = zlib.crc32(np.asarray(generation.prompt, dtype=np.int32).tobytes())
-    return np.random.default_rng([generation.seed, prompt, drafter.lessons if drafter is not None else 0])
+    lessons = drafter.lessons if drafter is not None else 0
+    return np.random.default_rng([generation.seed, prompt, lessons, policy.lessons])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from halospec.controllers.decision import Decision
+from halospec.controllers.protocol import MAX_DRAFT_LENGTH as MAX_DRAFT_LENGTH
 from halospec_server.decoding.sampling import Sampling
-
-MAX_DRAFT_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Generation:
     draft_length
         k, the most tokens drafted in a round; None leaves it to ``length_policy``, round by round.
     length_policy
-        Name of a rule in ``lengths``; only used when ``draft_length`` is None. None stands for the engine's default.
+        A rule of ``halospec.controllers``, with settings or without: ``heuristic@start_length=3``. Only used when
+        ``draft_length`` is None. None stands for the engine's default.
     drafter
         Name of one of the engine's drafters, or ``none``; None stands for the engine's default.
     p_min
@@ -30,12 +31,14 @@ class Generation:
     ignore_eos
         Tokens that would end the text are never produced.
     threads, draft_threads
-        Threads of the target's and the draft's passes; None leaves the server's own. A pass that several requests share
-        uses the fewest that any of them asked for.
+        Threads of the target's and the draft's passes, whatever the length policy chooses; None leaves them to it, or
+        else to the server's own. A pass that several requests share uses the fewest that any of them wants.
     cache_prompt
         Whether what an earlier request left in the cache may be used again.
     top_logprobs
         None for no log probabilities; otherwise how many alternatives to report with each token's own.
+    explain
+        Whether a length policy that can say why it chose what it did is to say so.
     """
 
     prompt: tuple[int, ...]
@@ -51,6 +54,7 @@ class Generation:
     draft_threads: int | None = None
     cache_prompt: bool = True
     top_logprobs: int | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Round:
     Attributes
     ----------
     limit
-        The draft length in force; ``k`` is smaller where the drafter had no more to propose, ``p_min`` ended the draft,
-        or the end of the text was near.
+        The draft length in force; ``k`` is smaller where the drafter had no more to propose, ``p_min`` or the length
+        policy's stop ended the draft, or the end of the text was near.
     k, accepted
         Tokens drafted, and those of them that the target agreed with; the text may end among them.
     catch_up_ns
@@ -127,6 +131,9 @@ class Step:
         Whether no step of this sequence will follow: ``ended``, or as many tokens as were asked for.
     logprobs
         One for each token, where the request asked for them.
+    decision
+        Why the length policy chose this round's setting, where it is another than the last round's and the request
+        asked for reasons.
     """
 
     tokens: tuple[int, ...]
@@ -134,3 +141,4 @@ class Step:
     ended: bool
     finished: bool
     logprobs: tuple[TokenLogprob, ...] = ()
+    decision: Decision | None = None

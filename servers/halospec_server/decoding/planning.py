@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 
+from halospec.controllers.decision import Setting
 from halospec_server.decoding.cached_texts import CachedTexts
 from halospec_server.decoding.sequence import Sequence
 from halospec_server.drafters.protocol import Draft, Drafter, DraftRequest, Followed
@@ -18,14 +19,16 @@ class Part:
 
     Attributes
     ----------
-    limit, k
-        The draft length in force, and how many drafted tokens there is a use for.
+    setting
+        The draft length in force, and threads for it.
+    k
+        How many drafted tokens there is a use for.
     chunk, chunk_end
         The next tokens of the prompt, and how much of it is read with them; empty when it has been read.
     """
 
     sequence: Sequence
-    limit: int = 0
+    setting: Setting
     k: int = 0
     chunk: Ordered[int] = ()
     chunk_end: int = 0
@@ -56,7 +59,8 @@ class Planner:
 
     def plan(self, running: Ordered[Sequence]) -> list[Part]:
         """Give every sequence its next round, then prompts, first come first served, what room there is."""
-        parts = [self._round(sequence) for sequence in running if not sequence.in_prompt]
+        sequences = sum(not sequence.waits_for_leader for sequence in running)
+        parts = [self._round(sequence, sequences) for sequence in running if not sequence.in_prompt]
         room = self._texts.context.n_batch - sum(part.k + 1 for part in parts)
         if parts:
             room = min(room, self._prefill_chunk)
@@ -72,16 +76,16 @@ class Planner:
         """Return how much missed text a drafter may take in: a whole pass's worth if nobody else waits meanwhile."""
         return self._texts.context.n_batch if len(parts) == 1 else self._prefill_chunk
 
-    def _round(self, sequence: Sequence) -> Part:
-        limit = sequence.next_limit()
-        return Part(sequence, limit, sequence.room_for_draft(limit))
+    def _round(self, sequence: Sequence, sequences: int) -> Part:
+        setting = sequence.next_setting(sequences)
+        return Part(sequence, setting, sequence.room_for_draft(setting.draft_length))
 
     def _chunk(self, sequence: Sequence, room: int) -> Part:
         if not sequence.started:
             self._start(sequence)
         held = self._texts.length(sequence.slot)
         chunk = sequence.tokens[held : held + room]
-        return Part(sequence, chunk=chunk, chunk_end=held + len(chunk))
+        return Part(sequence, sequence.reading_setting(), chunk=chunk, chunk_end=held + len(chunk))
 
     def _start(self, sequence: Sequence) -> None:
         """Take over what the cache holds of a prompt; its last token is decoded anew, for the logits after it."""
@@ -110,10 +114,10 @@ def draft_all(parts: Ordered[Part], drafters: Iterable[Drafter], most_missed: in
             if part.sequence.drafter is not drafter:
                 continue
             if part.chunk:
-                following.append(part.sequence.followed(part.chunk_end))
+                following.append(part.sequence.followed(part.chunk_end, part.setting.draft_threads))
             elif part.k > 0:
                 places.append(place)
-                requests.append(part.sequence.draft_request(part.k))
+                requests.append(part.sequence.draft_request(part.k, part.setting.draft_threads))
         if requests or following:
             for place, draft in zip(places, drafter.propose(requests, following, most_missed), strict=True):
                 drafts[place] = draft

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from halospec.controllers.decision import Setting
 from halospec_server.decoding.generation import Generation, Prefill
 from halospec_server.decoding.logit_rules import LogitRules
 from halospec_server.drafters.protocol import Drafter, DraftRequest, Followed
@@ -69,16 +70,21 @@ class Sequence:
         """Whether there will soon be more of the prompt to share."""
         return self.leader is not None and self.leader.in_prompt and not self.leader.released
 
-    def next_limit(self) -> int:
-        """Return the draft length in force for the next round."""
-        return self.policy.choose() if self.drafter is not None else 0
+    def next_setting(self, sequences: int) -> Setting:
+        """Return the draft length and the threads in force for the next round, which ``sequences`` texts share."""
+        chosen, own = self.policy.choose(sequences), self.generation
+        return Setting(chosen.draft_length, own.threads or chosen.threads, own.draft_threads or chosen.draft_threads)
+
+    def reading_setting(self) -> Setting:
+        """Return the threads in force while the prompt is read."""
+        return Setting(0, self.generation.threads, self.generation.draft_threads)
 
     def room_for_draft(self, limit: int) -> int:
         """Return how many tokens of a draft could be kept: one place of a round is the target's own."""
         return min(limit, self.final_length - len(self.tokens) - 1)
 
-    def draft_request(self, k: int) -> DraftRequest:
-        """Ask for a draft of up to k tokens."""
+    def draft_request(self, k: int, threads: int | None) -> DraftRequest:
+        """Ask for a draft of up to k tokens, from so many threads."""
         return DraftRequest(
             slot=self.slot,
             tokens=self.tokens,
@@ -87,12 +93,13 @@ class Sequence:
             rules=self.rules,
             rng=self.rng,
             p_min=self.generation.p_min,
-            threads=self.generation.draft_threads,
+            threads=threads,
+            stop=self.policy.stop,
         )
 
-    def followed(self, length: int) -> Followed:
-        """Let the drafter follow the prompt up to its first ``length`` tokens."""
-        return Followed(self.slot, self.tokens, length, self.generation.draft_threads)
+    def followed(self, length: int, threads: int | None) -> Followed:
+        """Let the drafter follow the prompt up to its first ``length`` tokens, with so many threads."""
+        return Followed(self.slot, self.tokens, length, threads)
 
     def extend(self, tokens: Tokens[int]) -> None:
         """Add tokens that are certain."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from halospec.controllers.per_round import DraftPlace
 from halospec_server.decoding.cached_texts import CachedTexts
 from halospec_server.decoding.sampling import Probabilities, draw
 from halospec_server.decoding.threads import fewest
@@ -64,8 +65,8 @@ class ModelDrafter:
     ) -> list[Draft]:
         """Draft for all requests in common passes, one for each place; prompts that are followed share the first.
 
-        A request gets fewer tokens than it asked for where ``p_min`` ends its draft or its context is full, and none
-        while the draft model is behind, or where the text holds a token that it does not know.
+        A request gets fewer tokens than it asked for where ``p_min`` or its stop ends its draft or its context is full,
+        and none while the draft model is behind, or where the text holds a token that it does not know.
         """
         threads = fewest([request.threads for request in requests] + [prompt.threads for prompt in following])
         self._context.use_threads(threads)
@@ -73,6 +74,8 @@ class ModelDrafter:
         runs = [self._start(request) for request in requests]
         most_missed -= self._catch_up(runs, most_missed)
         running = [run for run in runs if run.k > 0]
+        for run in running:
+            run.begin()
         catch_up_ns = time.perf_counter_ns() - started_ns
         beside = self._what_fits_beside(following, most_missed, room=self._context.n_batch - 2 * len(running))
         used_threads = 0
@@ -176,14 +179,17 @@ class _Run:
     distributions: list[Probabilities] = field(default_factory=list)
     complete: bool = False
 
+    def begin(self) -> None:
+        """Let the stop know."""
+        if self.request.stop is not None:
+            self.request.stop.begin()
+
     def choose(self, row: Logits) -> None:
         """Propose the next token by the draft model's logits for its place, or end the draft before it."""
         request = self.request
         if request.rules.active:
             request.rules.apply(row, self.proposed)
-        # The stop hangs on what the place offers, never on which token was drawn for it: dropping a drawn token
-        # because it is unlikely would make likely ones too frequent in the text.
-        if request.p_min > 0.0 and _top_probability(row) < request.p_min:
+        if self._ends_before(row):
             self.complete = True
             return
         if request.sampling.greedy:
@@ -200,6 +206,18 @@ class _Run:
         self.undecoded = [token]
         self.complete = len(self.proposed) == self.k
 
+    def _ends_before(self, row: Logits) -> bool:
+        """Tell whether the draft ends before the place that a row, shaped by the request's rules, is for.
+
+        That hangs on what the place offers, never on which token is drawn for it: dropping a drawn token because it is
+        unlikely would make likely ones too frequent in the text.
+        """
+        stop, p_min = self.request.stop, self.request.p_min
+        if stop is None:
+            return p_min > 0.0 and _top_probability(row) < p_min
+        place = place_of(row)
+        return place is None or place.top_probability < p_min or stop.ends_before(place)
+
     def draft(self, catch_up_ns: int, threads: int) -> Draft:
         distributions = None if self.request.sampling.greedy else tuple(self.distributions)
         return Draft(tuple(self.proposed), distributions, catch_up_ns, threads)
@@ -208,6 +226,26 @@ class _Run:
 def _top_probability(row: Logits) -> float:
     """Return the softmax probability of the likeliest token."""
     return float(1.0 / np.exp(row - row.max()).sum(dtype=np.float64))
+
+
+def place_of(row: Logits) -> DraftPlace | None:
+    """Return what a place offers by its logits, at temperature 1; None if no token can be drawn there.
+
+    Parameters
+    ----------
+    row
+        Shape (n_vocab,); tokens that are banned have −∞.
+    """
+    highest = row.max()
+    if not np.isfinite(highest):
+        return None
+    # Below this a weight is 0 in single precision, and 0 · −∞ would be no number.
+    shifted = np.maximum(row - highest, np.float32(-200.0))
+    weights = np.exp(shifted)
+    mass = float(weights.sum(dtype=np.float64))
+    # H = −Σ p ln p with p = w / Σw and ln w = shifted.
+    entropy = float(np.log(mass)) - float(np.dot(weights, shifted)) / mass
+    return DraftPlace(top_probability=1.0 / mass, entropy=max(entropy, 0.0))
 
 
 def _split(pieces: list[Piece], room: int) -> tuple[list[Piece], list[Piece]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from halospec.controllers.per_round import DraftStop
 from halospec_server.decoding.logit_rules import LogitRules
 from halospec_server.decoding.sampling import Probabilities, Sampling
 
@@ -32,6 +33,9 @@ class DraftRequest:
         The draft ends before a token whose place has no candidate at least this likely.
     threads
         For a draft model's passes; None leaves the server's own number.
+    stop
+        The draft also ends before a token where this says so, by what a draft model offers there; drafters without a
+        model leave it alone.
     """
 
     slot: int
@@ -42,6 +46,7 @@ class DraftRequest:
     rng: np.random.Generator
     p_min: float = 0.0
     threads: int | None = None
+    stop: DraftStop | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import isfinite
 
+from halospec.controllers.decision import Candidate, Setting
 from halospec_server.decoding.generation import Round
-from halospec_server.http.schema import PromptTokensDetails, RoundReport, Speculation, Timings, Usage
-from halospec_server.jobs.completion import Account
+from halospec_server.http.schema import (
+    CandidateReport,
+    DecisionReport,
+    ExplainedSpeculation,
+    PromptTokensDetails,
+    RoundReport,
+    SettingReport,
+    Speculation,
+    Timings,
+    Usage,
+)
+from halospec_server.jobs.completion import MOST_DECISIONS, Account
 
 
 def _begun(accounts: Sequence[Account]) -> list[Account]:
@@ -44,10 +57,10 @@ def timings_of(accounts: Sequence[Account]) -> Timings:
 
 
 def speculation_of(accounts: Sequence[Account]) -> Speculation:
-    """Say what was in force, and give every round of every text."""
+    """Say what was in force, and give every round of every text, and reasons where there are any."""
     generation, drafter = accounts[0].generation, accounts[0].drafter
     chosen = generation.draft_length is None and drafter != "none"
-    return Speculation(
+    speculation = Speculation(
         draft_length=None if chosen else 0 if drafter == "none" else generation.draft_length,
         length_policy=generation.length_policy if chosen else None,
         drafter=drafter,
@@ -55,6 +68,8 @@ def speculation_of(accounts: Sequence[Account]) -> Speculation:
         deadline_exceeded=any(account.deadline_exceeded for account in accounts),
         rounds=[_report(choice, done) for choice, account in enumerate(accounts) for done in account.rounds],
     )
+    decisions = list(islice(_decisions(accounts), MOST_DECISIONS))
+    return ExplainedSpeculation(**dict(speculation), decisions=decisions) if decisions else speculation
 
 
 def _report(choice: int, done: Round) -> RoundReport:
@@ -71,6 +86,37 @@ def _report(choice: int, done: Round) -> RoundReport:
         draft_threads=done.draft_threads,
         sequences=done.sequences,
         width=done.width,
+    )
+
+
+def _decisions(accounts: Sequence[Account]) -> Iterator[DecisionReport]:
+    for choice, account in enumerate(accounts):
+        for taken in account.decisions:
+            decision = taken.decision
+            yield DecisionReport(
+                choice=choice,
+                round=taken.round,
+                chosen=_setting(decision.chosen),
+                reason=decision.reason,
+                candidates=[_candidate(each) for each in decision.candidates if isfinite(each.round_ms)],
+                acceptance=[round(probability, 4) for probability in decision.acceptance],
+                alarms=list(decision.alarms),
+            )
+
+
+def _setting(setting: Setting) -> SettingReport:
+    return SettingReport(
+        draft_length=setting.draft_length, threads=setting.threads, draft_threads=setting.draft_threads
+    )
+
+
+def _candidate(candidate: Candidate) -> CandidateReport:
+    return CandidateReport(
+        draft_length=candidate.setting.draft_length,
+        threads=candidate.setting.threads,
+        draft_threads=candidate.setting.draft_threads,
+        tokens_per_round=round(candidate.tokens_per_round, 4),
+        round_ms=round(candidate.round_ms, 4),
     )
 
 

@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from halospec.controllers.rules import server_rules
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
-from halospec_server.lengths.policies import LENGTH_POLICIES
 
 MAX_STOPS = 4
 MAX_STOP_LENGTH = 1000
@@ -24,6 +24,8 @@ MAX_STOP_LENGTH = 1000
 MAX_CHOICES = 8
 MAX_TOP_LOGPROBS = 20
 MAX_BIASES = 1024
+MAX_POLICY_LENGTH = 256
+"""Characters of a rule's name and settings."""
 _DAY_MS = 86_400_000
 _ID = "^[0-9]{1,9}$"
 _CHARACTERS_A_TURN = 30
@@ -82,6 +84,18 @@ DraftLength = Annotated[
     int | Literal["auto"],
     PlainValidator(_draft_length),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_DRAFT_LENGTH}, {"const": "auto"}]}),
+]
+LengthPolicy = Annotated[
+    str,
+    Field(max_length=MAX_POLICY_LENGTH, pattern="^[!-~]*$"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": MAX_POLICY_LENGTH,
+            "pattern": f"^({'|'.join(server_rules())})(@[a-z0-9_]+=[!-<>?A-~]+)*$",
+            "description": f"One of {', '.join(server_rules())}, and settings: heuristic@start_length=3",
+        }
+    ),
 ]
 Stops = Annotated[
     list[Annotated[Text, Field(max_length=MAX_STOP_LENGTH)]],
@@ -179,11 +193,12 @@ class ChatCompletionRequest(_Strict):
 
     drafter: Literal["model", "prompt_lookup", "ngram_store", "none", "ngram"] | None = None
     draft_length: DraftLength | None = None
-    length_policy: Annotated[Text, WithJsonSchema({"type": "string", "enum": sorted(LENGTH_POLICIES)})] | None = None
+    length_policy: LengthPolicy | None = None
     p_min: float | None = Field(default=None, ge=0.0, le=1.0)
     threads: Annotated[int, Field(ge=1), WHOLE] | None = None
     draft_threads: Annotated[int, Field(ge=1), WHOLE] | None = None
     cache_prompt: bool | None = None
+    explain: bool | None = None
     deadline_ms: Annotated[int, Field(ge=1, le=_DAY_MS), WHOLE] | None = None
 
     tools: NotOffered = None

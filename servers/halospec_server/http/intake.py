@@ -59,6 +59,7 @@ class Intake:
                 draft_threads=body.draft_threads,
                 cache_prompt=body.cache_prompt is not False,
                 top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+                explain=bool(body.explain),
             )
             for choice in range(body.n or 1)
         )
@@ -122,7 +123,7 @@ class Intake:
         if wanted is None:
             wanted = self._settings.draft_length if body.length_policy is None else "auto"
         if wanted == "auto":
-            return None, body.length_policy or self._settings.length_policy
+            return None, self._settings.length_policy if body.length_policy is None else body.length_policy
         if body.length_policy is not None:
             raise ApiError(
                 400, f'length_policy: it chooses nothing when draft_length is {wanted}; make that "auto".',
@@ -145,4 +146,4 @@ class Intake:
         try:
             self._engine.check(generation)
         except ValueError as error:
-            raise ApiError(400, f"length_policy: {error}.", param="length_policy") from error
+            raise ApiError(400, f"length_policy: {error}", param="length_policy") from error

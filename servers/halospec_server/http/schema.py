@@ -54,6 +54,33 @@ class RoundReport(BaseModel):
     width: int
 
 
+class SettingReport(BaseModel):
+    """What a length policy can choose; threads are null where it leaves them to the server."""
+
+    draft_length: int
+    threads: int | None
+    draft_threads: int | None
+
+
+class CandidateReport(SettingReport):
+    """A setting that was weighed, and what was expected of it."""
+
+    tokens_per_round: float
+    round_ms: float
+
+
+class DecisionReport(BaseModel):
+    """Why a length policy chose what it did; ``round`` is the first it holds for, counted from 0 in each choice."""
+
+    choice: int
+    round: int
+    chosen: SettingReport
+    reason: str
+    candidates: list[CandidateReport]
+    acceptance: list[float]
+    alarms: list[str]
+
+
 class Speculation(BaseModel):
     """What speculation did in this request."""
 
@@ -63,6 +90,12 @@ class Speculation(BaseModel):
     draft_prompt_ms: float
     deadline_exceeded: bool
     rounds: list[RoundReport]
+
+
+class ExplainedSpeculation(Speculation):
+    """The same with reasons, where there are any and the request asked for them."""
+
+    decisions: list[DecisionReport]
 
 
 class LikelyToken(BaseModel):
@@ -111,7 +144,7 @@ class ChatCompletion(BaseModel):
     choices: list[Choice]
     usage: Usage
     timings: Timings
-    speculation: Speculation
+    speculation: ExplainedSpeculation | Speculation
 
 
 class ErrorBody(BaseModel):

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from halospec.controllers.decision import Decision
 from halospec_server.decoding.generation import Generation, Prefill, Round, Step, TokenLogprob
 from halospec_server.jobs.text import TextAssembler
 
 FinishReason = Literal["stop", "length"]
+
+MOST_DECISIONS = 64
+"""Reasons that a reply holds; what a rule that never settles would add to them says nothing new."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,14 @@ class Written:
 
 
 @dataclass(frozen=True)
+class DecisionTaken:
+    """What a length policy decided before a round, counted from 0."""
+
+    round: int
+    decision: Decision
+
+
+@dataclass(frozen=True)
 class Account:
     """How a text ended and what it cost.
 
@@ -29,6 +41,8 @@ class Account:
     ----------
     prefill
         None if the text ended before its first token.
+    decisions
+        The length policy's first ones, where the request asked for reasons.
     drafter
         Name of the drafter in force.
     prompt_ns, predicted_ns
@@ -43,6 +57,7 @@ class Account:
     completion_tokens: int
     prefill: Prefill | None
     rounds: tuple[Round, ...]
+    decisions: tuple[DecisionTaken, ...]
     drafter: str
     prompt_ns: int
     predicted_ns: int
@@ -85,6 +100,7 @@ class Completion:
         self._assembler = TextAssembler(stops)
         self._prefill: Prefill | None = None
         self._rounds: list[Round] = []
+        self._decisions: list[DecisionTaken] = []
         self._ended_itself = False
         self._unsent: deque[tuple[int, TokenLogprob]] = deque()
 
@@ -99,6 +115,8 @@ class Completion:
             self._prefill = step.cost
             self.first_token_ns = now_ns
         else:
+            if step.decision is not None and len(self._decisions) < MOST_DECISIONS:
+                self._decisions.append(DecisionTaken(len(self._rounds), step.decision))
             self._rounds.append(step.cost)
         self.last_token_ns = now_ns
         self._ended_itself = step.ended
@@ -133,6 +151,7 @@ class Completion:
             completion_tokens=self.tokens,
             prefill=self._prefill,
             rounds=tuple(self._rounds),
+            decisions=tuple(self._decisions),
             drafter=self.drafter,
             prompt_ns=(now_ns if first_ns is None else first_ns) - admitted_ns,
             predicted_ns=0 if first_ns is None or self.last_token_ns is None else self.last_token_ns - first_ns,

@@ -1,1 +1,1 @@
-"""Server-side rules that choose a draft length before every round (``draft_length: "auto"``)."""
+"""Draft lengths, round by round: the rules of ``halospec.controllers`` at work on texts, and plain numbers."""

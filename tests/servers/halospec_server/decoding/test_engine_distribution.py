@@ -16,6 +16,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from halospec.controllers.decision import Setting
+from halospec.controllers.per_round import RoundController, RoundRule
+from halospec.controllers.protocol import RoundOutcome
+from halospec.controllers.sharing import EachAnew
 from halospec_server.decoding.engine import Engine, exact_verifier
 from halospec_server.decoding.generation import Generation
 from halospec_server.decoding.sampling import Sampling, draw
@@ -23,6 +27,7 @@ from halospec_server.drafters.protocol import Draft
 from halospec_server.llama import Logits
 from halospec_server.verifiers.protocol import Verdict, Verifier
 from plain_decoding import PlainDecoder
+from scripted_rules import ScriptedRule, WatchingStop, always
 from tiny_engines import DrafterName, Pair, open_engine, prompt_of, rounds_of
 from tiny_models import BOS, EOS, FIRST_PIECE, IM_END, N_VOCAB
 
@@ -102,6 +107,30 @@ def test_a_repeated_seed_is_not_foretold_by_what_was_learned_from_its_first_text
     assert chi_square_p_value(second, exact_cells(alone, prompt, sampling)) > 1e-3
 
 
+def test_a_policys_stop_leaves_the_distribution_alone(tiny_pair: Pair, alone: PlainDecoder) -> None:
+    prompt, sampling = prompt_of("ti sa"), Sampling(1.0)
+    stop = WatchingStop(lambda place: place.top_probability < 0.5 or place.entropy > 2.0)
+    with closing(open_engine(tiny_pair, make_rule=ScriptedRule((Setting(3),), stop).make)) as engine:
+        sample = draw_sample(engine, prompt, sampling, None)
+    assert 0 < sample.accepted < sample.drafted < 0.9 * SEEDS * 3
+    assert chi_square_p_value(sample.texts, exact_cells(alone, prompt, sampling)) > 1e-3
+
+
+def test_a_repeated_seed_is_not_foretold_by_a_policy_that_saw_its_first_text(
+    tiny_pair: Pair, alone: PlainDecoder
+) -> None:
+    texts, plain_rounds = second_texts(tiny_pair, Grudge())
+    assert 0 < plain_rounds < SEEDS
+    assert chi_square_p_value(texts, exact_cells(alone, prompt_of("ti sa"), Sampling(1.0))) > 1e-3
+
+
+def test_the_same_test_fails_for_a_policy_that_passes_for_one_without_a_memory(
+    tiny_pair: Pair, alone: PlainDecoder
+) -> None:
+    texts, _ = second_texts(tiny_pair, SecretGrudge())
+    assert chi_square_p_value(texts, exact_cells(alone, prompt_of("ti sa"), Sampling(1.0))) < 1e-6
+
+
 @pytest.mark.parametrize("drafter", ["model", "prompt_lookup"])
 def test_the_same_test_fails_when_every_drafted_token_is_accepted(
     tiny_pair: Pair, alone: PlainDecoder, drafter: DrafterName
@@ -156,7 +185,22 @@ def _full_of_precedents(alone: PlainDecoder) -> Text:
     return with_precedents(likes)
 
 
-def draw_sample(engine: Engine, prompt: Text, sampling: Sampling, draft_length: int = 3, p_min: float = 0.0) -> Sample:
+def second_texts(pair: Pair, rule: RoundRule) -> tuple[Counter[Text], int]:
+    """Write each seed's text twice under a policy; return the second ones, and how many rounds of them drafted none."""
+    second: Counter[Text] = Counter()
+    plain_rounds = 0
+    with closing(open_engine(pair, make_rule=always(rule))) as engine:
+        for seed in range(SEEDS):
+            for texts in (Counter[Text](), second):
+                steps = list(engine.generate(Generation(prompt_of("ti sa"), WATCHED, Sampling(1.0), None, seed=seed)))
+                texts[tuple(token for step in steps for token in step.tokens)[:WATCHED]] += 1
+            plain_rounds += sum(done.limit == 0 for done in rounds_of(steps)[:1])
+    return second, plain_rounds
+
+
+def draw_sample(
+    engine: Engine, prompt: Text, sampling: Sampling, draft_length: int | None = 3, p_min: float = 0.0
+) -> Sample:
     """Write the beginnings of `SEEDS` texts; each request is long enough for full drafts in the watched positions."""
     texts: Counter[Text] = Counter()
     drafted = accepted = 0
@@ -226,6 +270,45 @@ def chi_square_p_value(observed: Counter[Text], cells: dict[Text, float]) -> flo
         expected[-1] += rest
         counts[-1] += SEEDS - counts.sum()
     return float(stats.chisquare(counts, expected, sum_check=False).pvalue)
+
+
+class Grudge:
+    """Drafts one token a round, but none in every other text if the first draft of the one before it was refused."""
+
+    def __init__(self) -> None:
+        self._texts = 0
+        self.offended = False
+
+    def for_text(self) -> RoundController:
+        self._texts += 1
+        return _Grudging(self, bears=self._texts % 2 == 0)
+
+
+class SecretGrudge(EachAnew):
+    """The same, in the guise of a rule that knows nothing of other texts: the mistake that is to be noticed."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_grudge", Grudge())
+
+    def for_text(self) -> RoundController:
+        controller: RoundController = self._grudge.for_text()  # type: ignore[attr-defined]
+        return controller
+
+
+@dataclass
+class _Grudging:
+    rule: Grudge
+    bears: bool
+    begun: bool = False
+    stop: None = None
+
+    def choose(self, sequences: int = 1) -> Setting:
+        return Setting(int(not (self.bears and self.rule.offended)))
+
+    def update(self, done: RoundOutcome) -> None:
+        if not self.begun and not self.bears:
+            self.rule.offended = done.accepted < done.k
+        self.begun = True
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from halospec.controllers.decision import Setting
+from halospec.controllers.per_round import Threads
+from halospec.controllers.spelling import round_rule
 from halospec_server.decoding.engine import Engine
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH
 from halospec_server.decoding.sampling import Sampling
-from halospec_server.lengths.heuristic import HeuristicLength
+from halospec_server.lengths.ruled import outcome_of
 from plain_decoding import PlainDecoder
 from tiny_engines import DRAFTERS, DrafterName, greedy, prompt_of, rounds_of, tokens_of
 from tiny_models import FIRST_PIECE, N_VOCAB
@@ -100,10 +103,10 @@ def test_p_min_ends_drafts_early_and_the_harder_the_sooner(model_engine: Engine)
 def test_a_policy_chooses_the_draft_length_round_by_round(model_engine: Engine) -> None:
     generation = replace(greedy(prompt_of("ka ti mo"), 60), draft_length=None, length_policy="heuristic")
     rounds = rounds_of(list(model_engine.generate(generation)))
-    expected = HeuristicLength()
+    expected = round_rule("heuristic", Threads()).for_text()
     for done in rounds:
-        assert done.limit == expected.choose()
-        expected.update(done)
+        assert Setting(done.limit) == expected.choose()
+        expected.update(outcome_of(done))
     assert len({done.limit for done in rounds}) > 2
 
 

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
+from scipy.stats import entropy
 
 from draft_requests import N_CTX, PROMPTS, ROUNDING, Watched, open_watched, propose, read, request, rows_after
 from halospec_server.decoding.sampling import Sampling
-from halospec_server.drafters.model import ModelDrafter
+from halospec_server.drafters.model import ModelDrafter, place_of
 from halospec_server.drafters.protocol import Drafter
 from halospec_server.llama import Context
+from scripted_rules import WatchingStop
 from tiny_engines import GREEDY, Pair
 from tiny_models import EOS, FIRST_PIECE, N_VOCAB
 
@@ -133,6 +135,69 @@ class TestPMin:
             model_drafter, request(0, texts[0], 5), request(1, texts[1], 5, p_min=1.0), request(2, texts[2], 5)
         )
         assert some == [whole[0], (), whole[2]]
+
+
+class TestAStop:
+    def test_is_told_of_each_draft_and_shown_its_places_as_they_are_at_temperature_1(
+        self, model_drafter: ModelDrafter, draft_alone: Context
+    ) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        stop = WatchingStop(lambda place: False)
+        for sampling in (GREEDY, Sampling(0.3, top_k=3)):
+            banned = (EOS, FIRST_PIECE)
+            (proposed,) = propose(model_drafter, request(0, text, 4, sampling, banned=banned, stop=stop))
+            rows = rows_after(draft_alone, text, proposed).astype(np.float64)
+            rows[:, list(banned)] = -np.inf
+            p = softmax(rows, axis=1)
+            assert [place.top_probability for place in stop.drafts[-1]] == pytest.approx(p.max(axis=1), rel=1e-3)
+            assert [place.entropy for place in stop.drafts[-1]] == pytest.approx(entropy(p, axis=1), rel=1e-3)
+        assert [len(places) for places in stop.drafts] == [4, 4]
+
+    @pytest.mark.parametrize("sampling", [GREEDY, Sampling(0.8)], ids=["greedy", "sampled"])
+    def test_ends_a_draft_before_the_place_it_says(self, model_drafter: ModelDrafter, sampling: Sampling) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        (whole,) = propose(model_drafter, request(0, text, 6, sampling))
+        for length in range(7):
+            stop = WatchingStop(lambda place: len(stop.drafts[-1]) > length)  # noqa: B023
+            (draft,) = model_drafter.propose([request(0, text, 6, sampling, stop=stop)], [])
+            assert draft.tokens == whole[:length]
+            assert draft.distributions is None or len(draft.distributions) == length
+
+    def test_and_p_min_end_a_draft_together_whichever_is_first(self, model_drafter: ModelDrafter) -> None:
+        (text,) = read(model_drafter, PROMPTS[0])
+        watching = WatchingStop(lambda place: False)
+        propose(model_drafter, request(0, text, 8, stop=watching))
+        tops = [place.top_probability for place in watching.drafts[0]]
+        p_min = sorted(tops)[3]
+        by_p_min = next(i for i, top in enumerate(tops) if top < p_min)
+        for after in range(8):
+            stop = WatchingStop(lambda place: len(stop.drafts[-1]) > after)  # noqa: B023
+            (both,) = propose(model_drafter, request(0, text, 8, p_min=p_min, stop=stop))
+            assert len(both) == min(after, by_p_min)
+
+    def test_of_one_request_sees_nothing_of_anothers_draft(self, model_drafter: ModelDrafter) -> None:
+        texts = read(model_drafter, *PROMPTS)
+        stops = [WatchingStop(lambda place: False), WatchingStop(lambda place: True), None]
+        drafts = propose(model_drafter, *(request(i, texts[i], 5, stop=stop) for i, stop in enumerate(stops)))
+        assert [len(tokens) for tokens in drafts] == [5, 0, 5]
+        assert [[len(places) for places in stop.drafts] for stop in stops if stop] == [[5], [1]]
+
+    @given(
+        row=st.lists(st.one_of(st.floats(-1e4, 1e4, width=32), st.just(-np.inf)), min_size=1, max_size=40).filter(
+            lambda row: max(row) > -np.inf
+        )
+    )
+    def test_is_shown_sound_numbers_whatever_the_logits(self, row: list[float]) -> None:
+        place = place_of(np.array(row, dtype=np.float32))
+        p = softmax(np.array(row, dtype=np.float64))
+        assert place is not None
+        assert place.top_probability == pytest.approx(p.max(), rel=1e-3)
+        assert place.entropy == pytest.approx(entropy(p), abs=1e-3)
+        assert place.entropy >= 0
+
+    @pytest.mark.parametrize("row", [[-np.inf, -np.inf], [np.nan, 1.0], [np.inf, 1.0]])
+    def test_is_not_asked_about_a_place_where_no_token_can_be_drawn(self, row: list[float]) -> None:
+        assert place_of(np.array(row, dtype=np.float32)) is None
 
 
 def test_a_token_that_only_the_target_knows_ends_the_drafting_of_that_text_alone(tiny_pair: Pair) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from halospec.controllers.decision import Decision, Setting
 from halospec_server.decoding.generation import Generation, Prefill, Round, Step, TokenLogprob
-from halospec_server.jobs.completion import Completion, Written
+from halospec_server.jobs.completion import MOST_DECISIONS, Completion, DecisionTaken, Written
 from tiny_engines import GREEDY
 
 GENERATION = Generation((1,), 100, GREEDY)
@@ -122,3 +124,17 @@ def test_times_run_from_the_slot_to_the_first_token_and_on_to_the_last() -> None
     completion.take(step_of(1), 170)
     account = completion.account(200)
     assert (account.prompt_ns, account.predicted_ns, account.ended_ns) == (30, 40, 200)
+
+
+def test_decisions_are_kept_with_the_round_they_were_taken_for_and_not_without_end() -> None:
+    completion = completion_of([b"a"])
+    completion.take(step_of(0, first=True), 0)
+    decisions = [Decision(Setting(k % 2), f"decision {k}") for k in range(MOST_DECISIONS + 5)]
+    for decision in decisions:
+        completion.take(step_of(0), 1)
+        completion.take(replace(step_of(0), decision=decision), 1)
+    account = completion.account(2)
+    assert len(account.rounds) == 2 * len(decisions)
+    assert account.decisions == tuple(
+        DecisionTaken(2 * i + 1, each) for i, each in enumerate(decisions[:MOST_DECISIONS])
+    )
