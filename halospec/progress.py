@@ -14,6 +14,7 @@ from halospec.contention.report import LoadReport
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
+from halospec.records.decisions import DecisionRecord
 from halospec.records.probe import KnobReport, Verdict
 from halospec.records.schema import Phase, RequestRecord
 
@@ -115,10 +116,14 @@ class RunProgress(ProbeProgress):
         """Start the bar anew."""
         self.begin(requests)
 
-    def request_sent(self, place: Place, draft_length: int) -> None:
+    def request_sent(self, place: Place, draft_length: int | None) -> None:
         """Show what is being asked."""
         phase = Phase.WARMUP if place.is_warmup else self._phase or Phase.STEADY
-        self.describe(f"{place.mode:<9} block {place.block} {phase:<8} k={draft_length} {self._last}")
+        k = "auto" if draft_length is None else draft_length
+        self.describe(f"{place.mode:<9} block {place.block} {phase:<8} k={k} {self._last}")
+
+    def decided(self, decision: DecisionRecord) -> None:
+        """Do nothing: `halospec explain` shows them."""
 
     def server_switched(self, place: Place, switch: Switch) -> None:
         """Show that the server is another one now."""

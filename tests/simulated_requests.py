@@ -78,6 +78,7 @@ def simulated(
         success=np.ones(size, dtype=np.bool_),
         by_events=np.zeros(size, dtype=np.bool_),
         nonce=np.zeros(size, dtype=np.bool_),
+        mean_limit=missing,
         draft_length=lengths[mode.ravel()],
         latency_ms=(ttft_ms + decode_ms).ravel(),
         ttft_ms=ttft_ms.ravel(),

@@ -16,6 +16,7 @@ from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Trial
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
+from halospec.records.decisions import DecisionRecord, Reasons
 from halospec.records.schema import Phase, RequestRecord
 
 
@@ -42,6 +43,7 @@ class StandInServer:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     takes_s: float = 0.001
     asked: list[tuple[ChatRequest, int | None]] = field(default_factory=list)
+    explains: tuple[Reasons, ...] = ()
 
     async def complete(self, request: ChatRequest, draft_length: int | None) -> Completion:
         self.asked.append((request, draft_length))
@@ -52,7 +54,7 @@ class StandInServer:
         k = draft_length or 0
         return Completion(
             text="ok", finish_reason="length", completion_tokens=k + 2, drafted=k, accepted=k, rounds=1,
-            event_ns=(self.clock(),),
+            event_ns=(self.clock(),), decisions=self.explains if request.fields.get("explain") else (),
         )  # fmt: skip
 
 
@@ -95,13 +97,17 @@ class StandInInjector:
 class Ledger:
     """Keeps what the runner reports."""
 
-    sent: list[tuple[Place, int]] = field(default_factory=list)
+    sent: list[tuple[Place, int | None]] = field(default_factory=list)
     records: list[RequestRecord] = field(default_factory=list)
     loads: list[LoadReport] = field(default_factory=list)
+    decisions: list[DecisionRecord] = field(default_factory=list)
     switches: list[tuple[Place, Switch]] = field(default_factory=list)
 
     def request_sent(self, place, draft_length):
         self.sent.append((place, draft_length))
+
+    def decided(self, decision):
+        self.decisions.append(decision)
 
     def request_ended(self, record):
         self.records.append(record)

@@ -69,7 +69,7 @@ def acceptance_by_position(
         Those that were read together with ``requests``, warm-up and failed requests among them.
     """
     found = []
-    for mode, phase, here in _by_mode_and_phase(requests, rounds):
+    for mode, phase, here in by_mode_and_phase(requests, rounds):
         # Beyond this length fewer rounds than needed drafted at all.
         longest = int(np.sort(here.k)[-fewest_trials]) if len(here) >= fewest_trials else 0
         counted = hazards(here.k, here.accepted, longest)
@@ -87,8 +87,8 @@ def acceptance_by_position(
     return tuple(found) or None
 
 
-def _by_mode_and_phase(requests: Requests, rounds: Rounds) -> Iterator[tuple[str, Phase, Rounds]]:
-    """Yield the rounds of each mode in each phase, sorted once for all of them."""
+def by_mode_and_phase(requests: Requests, rounds: Rounds) -> Iterator[tuple[str, Phase, Rounds]]:
+    """Yield the rounds of each mode's successful requests in each measured phase, sorted once for all of them."""
     counted = requests.success & (requests.phase != PHASES.index(Phase.WARMUP))
     cell = np.where(counted, requests.mode * len(PHASES) + requests.phase, -1).astype(np.int16)
     # NumPy sorts 16-bit integers by radix, in linear time.
@@ -102,7 +102,7 @@ def _by_mode_and_phase(requests: Requests, rounds: Rounds) -> Iterator[tuple[str
             yield (
                 requests.modes[place // len(PHASES)],
                 PHASES[place % len(PHASES)],
-                Rounds(rounds.request[mine], rounds.k[mine], rounds.accepted[mine]),
+                rounds.taken(mine),
             )
         start = end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from halospec.analysis.modes import fixed_length
+from halospec.analysis.modes import adapts
 from halospec.analysis.requests import Requests
 from halospec.analysis.value import Value
 
@@ -14,7 +14,7 @@ CONVERGENCE_RUN = 5
 
 
 class AdaptiveTrial(Value):
-    """One trial of a mode that is not ``fixed_K``.
+    """One trial of a mode that may change k from request to request.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class AdaptiveTrial(Value):
 def adaptive_trials(requests: Requests, convergence_run: int = CONVERGENCE_RUN) -> tuple[AdaptiveTrial, ...]:
     """Describe each trial of each adaptive mode, failed steps included: their k was chosen too.
 
-    Trials in which a rule inside the server chose k are left out; what it chose is not known here.
+    Trials in which a rule inside the server chose k are left out: it did so for every round.
     """
-    adaptive = [index for index, mode in enumerate(requests.modes) if fixed_length(mode) is None]
+    adaptive = [index for index, mode in enumerate(requests.modes) if adapts(mode)]
     return tuple(
         _describe(mode, block, trial, convergence_run)
         for mode, block, trial in requests.where(np.isin(requests.mode, adaptive)).by_trial()

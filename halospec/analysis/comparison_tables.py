@@ -119,7 +119,8 @@ def _best_fixed_table(rows: Sequence[ModeInPhase], comparisons: Comparisons) -> 
         )
     table.caption = (
         "Which fixed k is the best is not known: the interval allows for that, the difference errs upwards."
-        " Intervals hold together for modes that adapt, each alone for fixed ones. One is called slower or faster only"
+        " Those of fixed modes, which run with the server's own threads, hold each alone, those of all others together."
+        " One is called slower or faster only"
         f" in a phase in which a difference to {named(comparisons.reference)} was found."
     )
     return table

@@ -53,6 +53,8 @@ class PhaseSummary(Value):
         Σ accepted / Σ drafted, 0 to 1.
     load_percent
         Mean CPU share that the burners got, in percent of the cores they were meant to load.
+    draft_length
+        Mean of the k asked for; of a rule inside the server of what it had in force, round by round.
     """
 
     mode: str
@@ -136,7 +138,7 @@ def phase_summary(mode: str, phase: Phase, requests: Requests) -> PhaseSummary:
         acceptance=acceptance(good),
         drafted_per_round=drafted_per_round(good),
         load_percent=mean(good.load_percent),
-        draft_length=mean(good.draft_length),
+        draft_length=mean(good.length_in_force),
     )
 
 

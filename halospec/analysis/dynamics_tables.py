@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from halospec.analysis.dynamics import FEWEST_UNDER_LOAD, TOLERANCE, WINDOW, Dynamics, ModeDynamics
-from halospec.analysis.printable import printable
+from halospec.analysis.naming import named
 from halospec.analysis.regret import BestFixed, Regret, RegretSummary
-from halospec.analysis.table_style import MISSING, MODE_WIDTH, decimals, mode_name, new_table
+from halospec.analysis.table_style import MISSING, decimals, mode_name, new_table
 
 NEVER = "never"
 
@@ -80,7 +80,7 @@ def regret_tables(found: RegretSummary) -> list[RenderableType]:
 
 
 def _called(best: BestFixed) -> str:
-    return f"{printable(best.mode, limit=MODE_WIDTH)} ({best.tpot_ms:.2f} ms)"
+    return f"{named(best.mode)} ({best.tpot_ms:.2f} ms)"
 
 
 def _interval(regret: Regret | None) -> tuple[str, str]:

@@ -89,7 +89,8 @@ def requests_of(requests: Iterable[RequestRecord | ClassicRow]) -> Requests:
     rows = tuple(requests)
     records = _records(rows)
     if records is not None:
-        return _requests(RecordSource(records))
+        source = RecordSource(records)
+        return _requests(source, source.rounds(~source.flags("void")))
     return _requests_of_csv([row for row in rows if isinstance(row, ClassicRow)])
 
 
@@ -136,9 +137,10 @@ def _run_data(
     source_of_columns: Source, *, torn: bool = False, manifest: Manifest | None = None, source: Path | None = None
 ) -> RunData:
     kept = ~source_of_columns.flags("void")
+    rounds = source_of_columns.rounds(kept)
     return RunData(
-        requests=_requests(source_of_columns),
-        rounds=source_of_columns.rounds(kept),
+        requests=_requests(source_of_columns, rounds),
+        rounds=rounds,
         switches=_switches(source_of_columns, kept),
         torn=torn,
         void=int(np.count_nonzero(~kept)),
@@ -147,7 +149,7 @@ def _run_data(
     )
 
 
-def _requests(source: Source) -> Requests:
+def _requests(source: Source, rounds: Rounds) -> Requests:
     kept = ~source.flags("void")
     whole = bool(kept.all())
 
@@ -190,6 +192,7 @@ def _requests(source: Source) -> Requests:
         by_events=np.array([name == CountSource.EVENTS for name in counted] + [False])[counts],
         nonce=source.is_there("nonce")[kept],
         draft_length=floats("draft_length"),
+        mean_limit=rounds.mean_limits(int(np.count_nonzero(kept))),
         latency_ms=floats("latency_ms"),
         ttft_ms=floats("ttft_ms"),
         decode_ms=(ended_ns - floats("first_token_ns")) / 1e6,
@@ -226,6 +229,7 @@ def _requests_of_csv(rows: Sequence[ClassicRow]) -> Requests:
         by_events=never,
         nonce=never,
         draft_length=numbers(row.draft_length for row in rows),
+        mean_limit=unknown,
         latency_ms=numbers(row.latency_ms for row in rows),
         ttft_ms=unknown,
         decode_ms=unknown,

@@ -8,24 +8,35 @@ from collections.abc import Iterable
 NO_SPECULATION = "fixed_0"
 """The mode that every other one is measured against: plain decoding."""
 
-_FIXED = re.compile(r"fixed_(\d{1,9})", re.ASCII)
+_FIXED = re.compile(r"fixed_(\d{1,9})(?P<settings>@.*)?", re.ASCII | re.DOTALL)
 
 
 def fixed_length(mode: str) -> int | None:
-    """Return the k of a mode ``fixed_K``; ``None`` for a mode that adapts."""
+    """Return the k of a mode ``fixed_K``; ``None`` for every other one.
+
+    ``fixed_4@threads=1`` is none: what others are held against, such as the best fixed k, runs with the server's own
+    threads. With others it is one more mode that has to show what it brings.
+    """
     match = _FIXED.fullmatch(mode)
-    return int(match[1]) if match else None
+    return int(match[1]) if match and not match["settings"] else None
+
+
+def adapts(mode: str) -> bool:
+    """Tell whether a mode may change k: it is no ``fixed_K``, with whatever threads."""
+    return _FIXED.fullmatch(mode) is None
 
 
 def in_order(modes: Iterable[str]) -> tuple[str, ...]:
-    """Return each mode once: the fixed ones by k, then the others by name.
+    """Return each mode once: the fixed ones by k, those with settings of their own after them, then others by name.
 
     The order in which modes ran is random by design and says nothing.
     """
 
-    def key(mode: str) -> tuple[bool, int, str]:
-        k = fixed_length(mode)
-        return (k is None, k or 0, mode)
+    def key(mode: str) -> tuple[int, int, str]:
+        match = _FIXED.fullmatch(mode)
+        if match is None:
+            return (2, 0, mode)
+        return (1 if match["settings"] else 0, int(match[1]), mode)
 
     return tuple(sorted(set(modes), key=key))
 

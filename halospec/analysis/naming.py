@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from halospec.analysis.modes import fixed_length
 from halospec.analysis.printable import printable
 
-_LIMIT = 40
+_LIMIT = 64
+_BREAKS = re.compile(r"(?=@)|(?<=[:_=+])")
 _NAMED_ONE_BY_ONE = 3
 
 
 def named(mode: str) -> str:
     """Return a mode's name, fit to be shown."""
     return printable(mode, limit=_LIMIT)
+
+
+def folded(mode: str, width: int) -> str:
+    """Return a mode's name in lines of this width, each setting in lines of its own: names may differ in one alone."""
+    lines = [""]
+    for piece in _BREAKS.split(named(mode)):
+        if lines[-1] and (piece.startswith("@") or len(lines[-1]) + len(piece) > width):
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1]) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(lines)
 
 
 def listed(modes: Sequence[str]) -> str:

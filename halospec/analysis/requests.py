@@ -37,6 +37,8 @@ class Requests:
         −1 where there is none: a failed request has no text, a successful one no error.
     draft_length
         The k that was asked for.
+    mean_limit
+        The draft length in force, as a mean over the request's rounds; NaN where the server does not say.
     latency_ms, ttft_ms
         End to end, and to the first content.
     decode_ms
@@ -68,6 +70,7 @@ class Requests:
     by_events: Flags
     nonce: Flags
     draft_length: Floats
+    mean_limit: Floats
     latency_ms: Floats
     ttft_ms: Floats
     decode_ms: Floats
@@ -95,6 +98,11 @@ class Requests:
             for name in _field_names()
         }
         return type(self)(**columns)
+
+    @property
+    def length_in_force(self) -> Floats:
+        """The k that was asked for; where a rule inside the server chose it, its mean over the request's rounds."""
+        return np.where(np.isnan(self.draft_length), self.mean_limit, self.draft_length)
 
     @cached_property
     def measured(self) -> Self:

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from halospec.analysis.attainment_differences import PairedDifference
 from halospec.analysis.modes import NO_SPECULATION
+from halospec.analysis.naming import named
 from halospec.analysis.percentiles import PERCENTILES, TimePercentiles
-from halospec.analysis.printable import printable
 from halospec.analysis.request_times import RequestTime
 from halospec.analysis.slo import AUTO_FACTOR, PhaseAttainment, Slo, SloSummary
-from halospec.analysis.table_style import MISSING, MODE_WIDTH, decimals, mode_name, ms, new_table
+from halospec.analysis.table_style import MISSING, decimals, mode_name, ms, new_table
 from halospec.inference.sign_flips import FEWEST_PAIRS
 from halospec.inference.types import Quantile, Share
 
@@ -97,7 +97,7 @@ def _compared(paired: PairedDifference | None) -> tuple[str, str]:
 
 
 def _attainment_caption(summary: SloSummary) -> Text:
-    reference = printable(summary.reference, limit=MODE_WIDTH)
+    reference = named(summary.reference)
     difference = (
         f" difference: attainment minus {reference}'s in percentage points, mean over blocks; p: sign-flip test over"
         f" blocks, after Holm for all rows; {_blocks_for_p(summary)}."

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from halospec.analysis.requests import Flags, Floats, Ints, numbered, numbers
-from halospec.analysis.rounds import Rounds
-from halospec.records.parquet import RecordTable
+from halospec.analysis.rounds import NOT_SAID, Rounds, Shorts
+from halospec.records.parquet import ROUND_COLUMNS, RecordTable
 from halospec.records.schema import RequestRecord
 
 Names = tuple[tuple[str, ...], Ints]
@@ -20,6 +20,7 @@ Names = tuple[tuple[str, ...], Ints]
 Number = TypeVar("Number", bound=np.generic)
 
 _LONGEST = np.iinfo(np.int16).max
+_IF_NULL = {"k": 0, "accepted": 0}
 
 
 class Source(Protocol):
@@ -79,10 +80,14 @@ class RecordSource:
     def rounds(self, kept: Flags) -> Rounds:
         """Return the rounds of the records that are kept."""
         logs = [record.round_log for record, keep in zip(self._records, kept, strict=True) if keep]
+
+        def of_each(name: str) -> Shorts:
+            values = (getattr(one, name) for log in logs for one in log)
+            return _short(np.array([NOT_SAID if value is None else value for value in values], dtype=np.int64))
+
         return Rounds(
-            request=np.repeat(np.arange(len(logs), dtype=np.int32), [len(log) for log in logs]),
-            k=_short(np.array([one.k for log in logs for one in log])),
-            accepted=_short(np.array([one.accepted for log in logs for one in log])),
+            np.repeat(np.arange(len(logs), dtype=np.int32), [len(log) for log in logs]),
+            **{name: of_each(name) for name in ROUND_COLUMNS},
         )
 
 
@@ -132,15 +137,17 @@ def _rounds_in(logs: pa.ListArray, kept: Flags, place: npt.NDArray[np.int32], st
     rows = slice(start, start + len(logs))
     lengths = np.diff(_filled(logs.offsets, np.int64, 0))
     rounds = logs.flatten()
+    there = {field.name for field in rounds.type}
     part = Rounds(
-        request=np.repeat(place[rows], lengths),
-        k=_short(_filled(rounds.field("k"), np.int64, 0)),
-        accepted=_short(_filled(rounds.field("accepted"), np.int64, 0)),
+        np.repeat(place[rows], lengths),
+        **{
+            name: _short(_filled(rounds.field(name), np.int64, _IF_NULL.get(name, NOT_SAID)))
+            if name in there
+            else np.full(len(rounds), NOT_SAID, np.int16)
+            for name in ROUND_COLUMNS
+        },
     )
-    if kept[rows].all():
-        return part
-    counted = np.repeat(kept[rows], lengths)
-    return Rounds(part.request[counted], part.k[counted], part.accepted[counted])
+    return part if kept[rows].all() else part.taken(np.repeat(kept[rows], lengths))
 
 
 def _short(counts: npt.NDArray[Any]) -> npt.NDArray[np.int16]:

@@ -32,6 +32,7 @@ from halospec.analysis.regret import RegretSummary, regret
 from halospec.analysis.requests import Requests
 from halospec.analysis.slo import SloSummary, parse_slo, resolve, score
 from halospec.analysis.switches import Switches, switches
+from halospec.analysis.thread_use import ThreadUse, thread_use
 from halospec.analysis.value import Value
 from halospec.analysis.verdicts import verdicts
 from halospec.inference.types import CONFIDENCE
@@ -92,6 +93,8 @@ class Summary(Value):
         Attainment and goodput where service levels were stated, or why they could not be judged.
     regret, dynamics, acceptance_by_position
         ``None`` where the run has no fixed mode or supports no comparison, no load phase, no round log.
+    threads
+        ``None`` where the server does not say with how many its rounds ran.
     status
         How the run ended; ``None`` where no manifest says it.
     torn
@@ -136,6 +139,7 @@ class Summary(Value):
     dynamics: Dynamics | None
     percentiles: tuple[TimePercentiles, ...]
     acceptance_by_position: tuple[AcceptanceByPosition, ...] | None
+    threads: tuple[ThreadUse, ...] | None = None
 
 
 def summarize(
@@ -187,6 +191,7 @@ def summarize(
         dynamics=dynamics(requests),
         percentiles=percentiles(requests),
         acceptance_by_position=acceptance_by_position(run.requests, run.rounds),
+        threads=thread_use(run.requests, run.rounds),
     )
 
 

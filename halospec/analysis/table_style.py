@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from halospec.analysis.printable import printable
+from halospec.analysis.naming import folded
 
-MODE_WIDTH = 14
+MODE_WIDTH = 16
 MISSING = "-"
 
 
@@ -36,8 +36,8 @@ def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table
 
 
 def mode_name(mode: str) -> Text:
-    """Return a mode's name, fit for a cell."""
-    return Text(printable(mode, limit=MODE_WIDTH))
+    """Return a mode's name, fit for a cell: on several lines where it is long."""
+    return Text(folded(mode, MODE_WIDTH))
 
 
 def ms(value: float | None) -> str:

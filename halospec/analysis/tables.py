@@ -21,6 +21,7 @@ from halospec.analysis.summary import Summary
 from halospec.analysis.switches import Switches
 from halospec.analysis.table_style import MISSING as MISSING
 from halospec.analysis.table_style import decimals, mode_name, ms, new_table, percent, seconds
+from halospec.analysis.thread_use import thread_tables
 from halospec.records.classic_csv import ClassicRun
 from halospec.records.manifest import Status
 from halospec.records.placebo import MEANING, STAMP, stamped
@@ -43,8 +44,8 @@ def summary_tables(summary: Summary, *, title: str = "", details: bool = False) 
     Parameters
     ----------
     details
-        Whether percentiles, acceptance by position, regret, the dynamics under load and every trial of an adaptive mode
-        are wanted too.
+        Whether percentiles, acceptance by position, threads, regret, the dynamics under load and every trial of an
+        adaptive mode are wanted too.
     """
     parts = _parts(summary, title, details=details)
     if not summary.placebo:
@@ -77,6 +78,7 @@ def _details(summary: Summary) -> Iterator[RenderableType]:
     for tables in (
         percentile_tables(summary.percentiles),
         acceptance_tables(summary.acceptance_by_position) if summary.acceptance_by_position else [],
+        thread_tables(summary.threads) if summary.threads else [],
         regret_tables(summary.regret) if summary.regret is not None else [],
         dynamics_tables(summary.dynamics) if summary.dynamics is not None else [],
     ):

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from halospec.analysis.modes import fixed_length
+from halospec.analysis.modes import adapts
 from halospec.analysis.printable import printable
 from halospec.analysis.requests import PHASES, Floats, Requests
 from halospec.charts.chart import NothingToDraw, Picture
@@ -42,7 +42,7 @@ def by_step(requests: Requests, quantity: Quantity, label: str, *, absent: str, 
     NothingToDraw
         If no adaptive mode has a point.
     """
-    adaptive = {mode: seen for mode, seen in requests.by_mode() if fixed_length(mode) is None}
+    adaptive = {mode: seen for mode, seen in requests.by_mode() if adapts(mode)}
     drawn = {mode: seen for mode, seen in adaptive.items() if not np.isnan(quantity(seen)).all()}
     if not drawn:
         raise NothingToDraw(absent if adaptive else "no adaptive mode was run")

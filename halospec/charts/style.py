@@ -20,6 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from halospec.analysis.naming import folded, named
 from halospec.analysis.printable import printable
 from halospec.analysis.requests import Requests
 from halospec.charts.chart import NothingToDraw, Picture
@@ -101,6 +102,7 @@ _LINE_IN = 0.15
 _LEGEND_IN = 0.24
 _GAP_IN = 0.08
 _SUBTITLE_COLUMNS = 104
+_LABEL_COLUMNS = 18
 _NOTE_COLUMNS = 122
 
 
@@ -154,8 +156,8 @@ def head_and_foot(picture: Picture, title: str, subtitle: str) -> None:
 
 def name_modes(axes: Axes, modes: Sequence[str]) -> None:
     """Write the modes under the x axis, slanted if they would run into each other."""
-    labels = [printable(mode, limit=18) for mode in modes]
-    crowded = max(map(len, labels)) * len(labels) > 90
+    labels = [folded(mode, _LABEL_COLUMNS) for mode in modes]
+    crowded = max(len(line) for label in labels for line in label.split("\n")) * len(labels) > 90
     axes.set_xticks(range(len(labels)), labels, rotation=30 if crowded else 0, ha="right" if crowded else "center")
     axes.tick_params(axis="x", length=0, pad=6)
     axes.set_xlim(-0.6, len(labels) - 0.4)
@@ -204,7 +206,7 @@ def modes_with_successes(requests: Requests) -> tuple[dict[str, Requests], tuple
 
 def left_out(modes: Iterable[str], reason: str) -> tuple[str, ...]:
     """Return the note that names modes without data; none if there are none."""
-    names = ", ".join(printable(mode, limit=40) for mode in modes)
+    names = ", ".join(named(mode) for mode in modes)
     return (f"Left out, {reason}: {names}.",) if names else ()
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from halospec.analysis.comparisons import Comparisons, Family, ModeInPhase, comparisons
 from halospec.analysis.design import Support, design_of
-from halospec.analysis.naming import named
+from halospec.analysis.naming import folded, named
 from halospec.analysis.requests import Requests
 from halospec.charts.chart import Chart, NothingToDraw, Picture
 from halospec.charts.style import FAINT_INK, INK, PHASE_LOOK, canvas, left_out, phase_markers
@@ -27,6 +27,7 @@ _FEWEST_PERCENT, _MOST_PERCENT = -90.0, 900.0
 """An interval beyond these says nothing that is worth the room."""
 _TICKS = (-90, -75, -50, -40, -30, -20, -10, -5, -2, 0, 2, 5, 10, 20, 30, 50, 100, 200, 400, 900)
 _MOST_TICKS = 9
+_LABEL_COLUMNS = 24
 _MARGIN = 1.03
 
 
@@ -62,7 +63,7 @@ def _picture(found: Comparisons, family: Family, wanted: Sequence[str]) -> Pictu
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     _percent_axis(axes, rows)
     axes.set_xlabel(f"difference to {named(found.reference)} (%), less is faster")
-    axes.set_yticks(range(len(modes)), [named(mode) for mode in modes])
+    axes.set_yticks(range(len(modes)), [folded(mode, _LABEL_COLUMNS) for mode in modes])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(modes) - 0.5, -0.5)
     axes.grid(visible=True, axis="x")

@@ -15,8 +15,9 @@ from halospec.plan_settings import Preset as PresetName
 Modes = Annotated[
     str | None,
     typer.Option(
-        help=f"What chooses k: fixed_0 … fixed_16, adaptive. Default: {','.join(DEFAULT_MODES)}; interleaved:"
-        f" {FIXED_MODES[0]} to {FIXED_MODES[-1]}."
+        help="What chooses k, with commas between: fixed_0 … fixed_16; NAME, a rule in the client; auto:NAME, a rule in"
+        " the bundled server. Settings follow with @: adaptive@smoothing=0.2, fixed_4@threads=1. `halospec modes` lists"
+        f" the rules. Default: {','.join(DEFAULT_MODES)}; interleaved: {FIXED_MODES[0]} to {FIXED_MODES[-1]}."
     ),
 ]
 Preset = Annotated[PresetName | None, typer.Option(help="classic: the original HaloSpec's experiment, to the letter.")]

@@ -40,7 +40,8 @@ def summarize_path(
         bool,
         typer.Option(
             "--details",
-            help="Percentiles, acceptance by position, regret, the dynamics under load and secondary metrics as well.",
+            help="Percentiles, acceptance by position, threads, regret, the dynamics under load and secondary metrics"
+            " as well.",
         ),
     ] = False,
     as_json: Annotated[

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from halospec.analysis.printable import printable
-from halospec.analysis.table_style import new_table
+from halospec.analysis.table_style import mode_name, new_table
 from halospec.compare.gate import GateReport, JudgedCondition, Outcome
 from halospec.compare.metrics import ComparedMetric
 from halospec.compare.sentences import (
@@ -30,7 +30,6 @@ from halospec.compare.sentences import (
 from halospec.compare.values import Comparison, Finding, Row, RunComparison, RunFacts
 from halospec.records.placebo import MEANING, STAMP, stamped
 
-_MODE_WIDTH = 14
 _NAME_WIDTH = 30
 _CONDITION_WIDTH = 60
 
@@ -103,7 +102,7 @@ def _metric_table(whole: RunComparison, comparison: Comparison, metric: Compared
     for row in rows:
         change = row.change
         table.add_row(
-            Text(printable(row.mode, limit=_MODE_WIDTH)),
+            mode_name(row.mode),
             row.phase.value,
             level_text(metric, row.baseline.value),
             level_text(metric, row.candidate.value),
@@ -138,7 +137,7 @@ def _gate_table(judged: JudgedCondition, *, several: bool) -> Table:
         run = [Text(printable(row.candidate, limit=_NAME_WIDTH))] if several else []
         table.add_row(
             *run,
-            Text(printable(row.mode, limit=_MODE_WIDTH)),
+            mode_name(row.mode),
             row.phase.value,
             judged_value(judged, row),
             Text(judged_interval(judged, row)),

@@ -251,7 +251,9 @@ def _content(model: str, request: ChatRequest, dialect: Dialect, change: Request
         timings_per_token=(dialect.timings_per_token and request.running_counts) or None,
     )
     fields = body.model_dump(mode="json", exclude_none=True)
-    return to_json(_merged(_merged(fields, dialect.extra_fields), change.fields))
+    said = _merged(_merged(fields, dialect.extra_fields), change.fields)
+    # These add to a request; they replace nothing that the dialect or the knob says.
+    return to_json({**request.fields, **said})
 
 
 def _merged(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -99,6 +99,7 @@ class Reply:
             drafted_from=drafts.source,
             rounds=None if rounds is None else len(rounds),
             round_log=rounds or (),
+            decisions=tuple(self._speculation.decisions or ()) if self._speculation else (),
             prompt_ms=timings.prompt_ms,
             predicted_ms=timings.predicted_ms,
             event_ns=tuple(self.event_ns),

@@ -8,8 +8,29 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from halospec.records.decisions import Reasons
 from halospec.records.schema import CountSource as CountSource
 from halospec.records.schema import Round
+
+RESERVED_FIELDS = frozenset(
+    {
+        "cache_prompt",
+        "ignore_eos",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "prompt",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "timings_per_token",
+    }
+)
+"""What a request says for itself: k, or a mode's field, in one of them would change what is measured, or break it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,13 @@ class ChatRequest:
         favour the later ones.
     running_counts
         Ask for the draft counts with every event (``timings_per_token``), where the server's dialect has them.
+    fields
+        More of the body, such as a number of threads.
+
+    Raises
+    ------
+    ValueError
+        If one of ``fields`` is one that the request says for itself.
     """
 
     messages: tuple[Message, ...]
@@ -44,6 +72,11 @@ class ChatRequest:
     stream: bool = True
     reuse_prompt: bool = False
     running_counts: bool = False
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if reserved := sorted(RESERVED_FIELDS & set(self.fields)):
+            raise ValueError(f"{reserved[0]!r} cannot be added to a request, which says it for itself")
 
 
 @dataclass(frozen=True)
@@ -72,6 +105,8 @@ class Completion:
         Where ``completion_tokens`` and the two draft counts come from.
     round_log
         The bundled server's own, or rebuilt from running counts; ``rounds`` is its length, where there is one.
+    decisions
+        Why a rule inside the bundled server chose what it did, where it was asked to say so.
     event_ns
         When the bytes that completed each content event arrived, on the run's clock; empty if the reply was not
         streamed.
@@ -92,6 +127,7 @@ class Completion:
     accepted: int | None = None
     rounds: int | None = None
     round_log: tuple[Round, ...] = ()
+    decisions: tuple[Reasons, ...] = ()
     prompt_ms: float | None = None
     predicted_ms: float | None = None
     event_ns: tuple[int, ...] = ()

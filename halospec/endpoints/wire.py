@@ -23,10 +23,13 @@ from pydantic import (
     WrapValidator,
 )
 
+from halospec.records.decisions import Reasons
 from halospec.records.schema import Round
 
 # Beyond any real count, and well inside the 64-bit integers of the columns that these numbers end up in.
 _MOST = 10**9
+# One for each round of the longest reply that anybody would measure.
+_MOST_DECISIONS = 100_000
 
 
 def _none_if_malformed(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
@@ -41,7 +44,7 @@ def _none_if_malformed(value: Any, validate: ValidatorFunctionWrapHandler, info:
 
 
 def _finite(rounds: list[Round] | None) -> list[Round] | None:
-    if rounds and not all(math.isfinite(r.draft_us + r.verify_us + r.sample_us) for r in rounds):
+    if rounds and not all(math.isfinite(r.draft_us + r.verify_us + r.sample_us + (r.catch_up_us or 0)) for r in rounds):
         raise ValueError("a round's times must be finite")
     return rounds
 
@@ -96,9 +99,16 @@ class Timings(_Wire):
 
 
 class Speculation(_Wire):
-    """The bundled server's round log; one bad round makes its sums worthless, so it spoils the list."""
+    """The bundled server's round log; one bad round makes its sums worthless, so it spoils the list.
+
+    Attributes
+    ----------
+    decisions
+        Sent where the request has ``explain: true``: why a rule in the server chose what it did.
+    """
 
     rounds: Annotated[list[Round] | None, AfterValidator(_finite), _Lenient] = None
+    decisions: Annotated[list[Reasons] | None, Field(max_length=_MOST_DECISIONS), _Lenient] = None
 
 
 class VllmSpeculation(_Wire):

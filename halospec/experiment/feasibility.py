@@ -6,15 +6,40 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from halospec.controllers.modes import Mode, mode_named
+from halospec.endpoints.bundled import BUNDLED
 from halospec.experiment.plan import Plan, Trial
 from halospec.knobs.types import Knob, KnobKind
 from halospec.records.probe import KnobReport
 
 _LENGTHS_OF_NO_PLAN = (0, 1, 8)
+_BUNDLED_KNOB = "draft_length"
 
 
 class PlanRefused(Exception):
     """A plan that this knob cannot carry out; the message says why, and what to do."""
+
+
+def require_server_for(plan: Plan, server_kind: str, knobs: Collection[str]) -> None:
+    """Make sure, before anything is asked of a server, that it is one that a plan's modes can run on.
+
+    Parameters
+    ----------
+    knobs
+        Those that may be used there.
+
+    Raises
+    ------
+    PlanRefused
+        If a mode needs the bundled server and its own field for k, and cannot have them.
+    """
+    for mode in _modes(plan):
+        if mode.fields and server_kind != BUNDLED.name:
+            raise PlanRefused(
+                f"Mode {mode.name} {_need(mode)}, and this server was taken for another kind ({server_kind}); measure"
+                " the bundled one (`halospec serve`), or leave the mode out."
+            )
+        if mode.fields and _BUNDLED_KNOB not in knobs:
+            raise PlanRefused(_other_knob(mode, ", ".join(knobs)))
 
 
 def require_feasible(plan: Plan, knob: Knob, report: KnobReport | None = None) -> None:
@@ -94,7 +119,22 @@ def _modes(plan: Plan) -> list[Mode]:
     return sorted(modes, key=lambda mode: (len(mode.lengths), min(mode.lengths)))
 
 
+def _need(mode: Mode) -> str:
+    if mode.in_server:
+        return "has its rule inside the bundled server"
+    return f"sets {' and '.join(mode.fields)}, which only the bundled server can"
+
+
+def _other_knob(mode: Mode, knob: str) -> str:
+    return (
+        f"Mode {mode.name} {_need(mode)}; its knob is {_BUNDLED_KNOB}, and this run's is {knob}: name"
+        f" --knob {_BUNDLED_KNOB}, or leave the mode out."
+    )
+
+
 def _problem(mode: Mode, knob: Knob, report: KnobReport | None) -> str | None:
+    if mode.fields and knob.name != _BUNDLED_KNOB:
+        return _other_knob(mode, knob.name)
     if knob.lengths is not None and (missing := sorted(mode.lengths - knob.lengths)):
         wanted = ", ".join(map(str, missing))
         advice = "; make them with `halospec aliases create`" if knob.kind is KnobKind.MODEL_ALIAS else ""

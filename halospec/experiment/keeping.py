@@ -10,6 +10,7 @@ from halospec.contention.report import LoadReport
 from halospec.experiment.recording import Place, switch_record_of
 from halospec.experiment.runner import Observer
 from halospec.knobs.types import Switch
+from halospec.records.decisions import DecisionRecord
 from halospec.records.schema import RequestRecord
 from halospec.records.store import RecordJournal, RunFiles
 
@@ -30,10 +31,19 @@ class Keeping:
             self._loads = opened.enter_context(RecordJournal(files.load))
             self._switches = opened.enter_context(RecordJournal(files.switches))
             self._journals = opened.pop_all()
+        self._decisions_file = files.decisions
+        self._decisions: RecordJournal | None = None
 
-    def request_sent(self, place: Place, draft_length: int) -> None:
+    def request_sent(self, place: Place, draft_length: int | None) -> None:
         """Pass it on: there is nothing to keep yet."""
         self._observer.request_sent(place, draft_length)
+
+    def decided(self, decision: DecisionRecord) -> None:
+        """Keep the decision, in a journal that only runs with rules that explain themselves have."""
+        if self._decisions is None:
+            self._decisions = self._journals.enter_context(RecordJournal(self._decisions_file))
+        self._decisions.append(decision)
+        self._observer.decided(decision)
 
     def request_ended(self, record: RequestRecord) -> None:
         """Keep the record."""

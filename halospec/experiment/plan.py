@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from halospec.contention.cpu import CpuLoadSettings
-from halospec.controllers.modes import UnknownMode, mode_named
+from halospec.controllers.modes import Mode, UnknownMode, mode_named
 from halospec.experiment.phases import PhasePlan, parse_phases
 from halospec.workloads.prompts import CLASSIC_PROMPT, CLASSIC_STOP, Prompt
 
@@ -151,6 +151,11 @@ class Plan:
         return _dealt(len(self.prompts), self.seed, block)
 
 
+def can_take_turns(mode: Mode) -> bool:
+    """Tell whether a mode does the same whatever other modes are asked between its requests."""
+    return len(mode.lengths) == 1 and not mode.in_server
+
+
 def requests_in(trial: Trial, warmup: int) -> int | None:
     """Return how many requests a trial has, warm-up included; None where time decides."""
     return None if trial.phases.steps is None else (trial.phases.steps + warmup) * len(trial.modes)
@@ -184,7 +189,7 @@ def interleaved_plan(
         If a mode has no rule behind it, or one that needs requests in a row.
     """
     for mode in modes:
-        if len(mode_named(mode).lengths) > 1:
+        if not can_take_turns(mode_named(mode)):
             raise UnknownMode(
                 f"Mode {mode} learns from request to request and cannot take turns; leave it out of an interleaved"
                 " plan, or use --design blocked."

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from halospec.contention.cpu import CpuLoadSettings
 from halospec.controllers.modes import mode_named
 from halospec.experiment.phases import LoadWindow, PhasePlan
-from halospec.experiment.plan import INTERLEAVED, Design, Pauses, Plan, Sampling, Trial
+from halospec.experiment.plan import INTERLEAVED, Design, Pauses, Plan, Sampling, Trial, can_take_turns
 from halospec.records.store import StoreError, write_whole
 from halospec.workloads.prompts import Prompt
 
@@ -21,7 +21,7 @@ PLAN_VERSION = 1
 _Count = Annotated[int, Field(ge=1)]
 _Seconds = Annotated[float, Field(gt=0)]
 _Rest = Annotated[float, Field(ge=0)]
-_ModeName = Annotated[str, Field(min_length=1, max_length=64)]
+_ModeName = Annotated[str, Field(min_length=1, max_length=256)]
 _Text = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
@@ -118,7 +118,8 @@ class _Trial(_Part):
         if len(set(self.together)) < len(self.together):
             raise ValueError("a mode takes turns with itself")
         for name in self.together or (self.mode,):
-            if len(mode_named(name).lengths) > 1 and self.together:
+            mode = mode_named(name)
+            if self.together and not can_take_turns(mode):
                 raise ValueError(f"mode {name} learns from request to request and cannot take turns")
         return self
 

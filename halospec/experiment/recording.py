@@ -1,16 +1,22 @@
-"""From a request that has ended to its record, and to what a controller may learn of it."""
+"""From a request that has ended to its record, to what a controller may learn of it, and to why it was sent so."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 from halospec.contention.activity import Activity, phase_of
-from halospec.controllers.protocol import Outcome
+from halospec.controllers.decision import Candidate, Decision
+from halospec.controllers.protocol import Outcome, RoundOutcome
 from halospec.endpoints.retry import Attempted
 from halospec.knobs.types import Switch
-from halospec.records.schema import Phase, RequestRecord
+from halospec.records.decisions import ChosenSetting, DecisionRecord, Reasons, WeighedSetting
+from halospec.records.schema import Phase, RequestRecord, Round
 from halospec.records.switches import SwitchRecord
+
+_DECIMALS = 4
+_LONGEST_TEXT = 400
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Steering:
 
 def record_of(
     place: Place,
-    draft_length: int,
+    draft_length: int | None,
     attempted: Attempted,
     activity: Activity,
     steering: Steering,
@@ -64,6 +70,8 @@ def record_of(
 
     Parameters
     ----------
+    draft_length
+        The k that was asked for; ``None`` where a rule inside the server chose it.
     load_seen
         Whether the trial had load before ``activity`` begins.
     nonce
@@ -130,6 +138,9 @@ def switch_record_of(place: Place, switch: Switch) -> SwitchRecord:
 
 def outcome_of(record: RequestRecord) -> Outcome:
     """Return what a controller learns of a request."""
+    decode_ms = None
+    if record.success and record.first_token_ns is not None:
+        decode_ms = (record.ended_ns - record.first_token_ns) / 1e6
     return Outcome(
         draft_length=record.draft_length or 0,
         success=record.success,
@@ -138,4 +149,60 @@ def outcome_of(record: RequestRecord) -> Outcome:
         drafted=record.drafted,
         accepted=record.accepted,
         rounds=record.rounds,
+        decode_ms=decode_ms,
+        round_log=tuple(round_outcome_of(done, record.draft_length) for done in record.round_log),
+    )
+
+
+def round_outcome_of(done: Round, draft_length: int | None) -> RoundOutcome:
+    """Return what a controller learns of a round.
+
+    Parameters
+    ----------
+    draft_length
+        The request's: in force where the server does not say what was.
+    """
+    in_force = draft_length if done.limit is None else done.limit
+    return RoundOutcome(
+        limit=max(in_force or 0, done.k),
+        k=done.k,
+        accepted=done.accepted,
+        draft_ms=done.draft_us / 1e3,
+        verify_ms=(done.verify_us + done.sample_us) / 1e3,
+        threads=done.threads or 0,
+        draft_threads=done.draft_threads or 0,
+        sequences=done.sequences or 1,
+        width=done.width or 0,
+    )
+
+
+def reasons_of(decision: Decision) -> Reasons:
+    """Return why a controller chose what it did, as it is kept: four decimals, and nothing that is no number."""
+    return Reasons(
+        chosen=ChosenSetting(**asdict(decision.chosen)),
+        reason=decision.reason[:_LONGEST_TEXT],
+        candidates=tuple(_weighed(one) for one in decision.candidates if math.isfinite(one.round_ms)),
+        acceptance=tuple(round(min(max(share, 0.0), 1.0), _DECIMALS) for share in decision.acceptance),
+        alarms=tuple(alarm[:_LONGEST_TEXT] for alarm in decision.alarms),
+    )
+
+
+def decision_record_of(place: Place, reasons: Reasons) -> DecisionRecord:
+    """Return the record of a decision that was made for a request."""
+    return DecisionRecord(
+        trial_id=place.trial_id,
+        trial_attempt=place.trial_attempt,
+        mode=place.mode,
+        block=place.block,
+        step=place.step,
+        is_warmup=place.is_warmup,
+        **dict(reasons),
+    )
+
+
+def _weighed(candidate: Candidate) -> WeighedSetting:
+    return WeighedSetting(
+        **asdict(candidate.setting),
+        tokens_per_round=round(candidate.tokens_per_round, _DECIMALS),
+        round_ms=round(candidate.round_ms, _DECIMALS),
     )

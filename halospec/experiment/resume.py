@@ -76,7 +76,7 @@ def prepare_resumption(files: RunFiles, plan: Plan, trial_ids: TrialIds) -> Resu
             )
         if record.trial_attempt != attempts[record.trial_id]:
             stale.add(lines)
-    for journal in (files.records, files.load, files.switches):
+    for journal in (files.records, files.load, files.switches, files.decisions):
         mend_journal(journal)
     if stale:
         mark_void(files.records, stale)

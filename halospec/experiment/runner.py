@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+from pydantic import JsonValue
 
 from halospec.clock import Clock
 from halospec.contention.activity import Activity
 from halospec.contention.no_load import NoLoad
 from halospec.contention.protocol import Injector
 from halospec.contention.report import LoadReport, report
-from halospec.controllers.modes import mode_named
-from halospec.controllers.protocol import Controller, Outcome
+from halospec.controllers.modes import Chooser, Mode, mode_named
+from halospec.controllers.protocol import Explaining, Outcome
 from halospec.endpoints.retry import RetryPolicy, complete_with_retries
 from halospec.endpoints.types import ChatRequest, Endpoint, Message
 from halospec.experiment.coverage import NOTHING_DONE, Coverage, TrialCoverage, TrialIds
@@ -23,8 +24,9 @@ from halospec.experiment.load_schedule import LoadSchedule, scheduled_load
 from halospec.experiment.nonce import nonce, with_nonce
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Plan, Trial
-from halospec.experiment.recording import Place, Steering, outcome_of, record_of
+from halospec.experiment.recording import Place, Steering, decision_record_of, outcome_of, reasons_of, record_of
 from halospec.knobs.types import Knob, Switch
+from halospec.records.decisions import DecisionRecord
 from halospec.records.schema import PRELOAD, RequestRecord
 from halospec.workloads.prompts import Prompt
 
@@ -32,8 +34,12 @@ from halospec.workloads.prompts import Prompt
 class Observer(Protocol):
     """Watches a run, to show it to a person or to keep it."""
 
-    def request_sent(self, place: Place, draft_length: int) -> None:
-        """Learn of a request that is on its way."""
+    def request_sent(self, place: Place, draft_length: int | None) -> None:
+        """Learn of a request that is on its way; no draft length where a rule inside the server chooses it."""
+        ...
+
+    def decided(self, decision: DecisionRecord) -> None:
+        """Learn why a rule chose what it did: before the request is sent, or of one inside the server afterwards."""
         ...
 
     def request_ended(self, record: RequestRecord) -> None:
@@ -47,6 +53,10 @@ class Observer(Protocol):
     def trial_ended(self, load: LoadReport) -> None:
         """Learn what load a finished trial had."""
         ...
+
+
+_EXPLAIN = "explain"
+"""Has the bundled server say why a rule of its own chose what it did; in warm-ups too, which should cost the same."""
 
 
 class ServerGone(Exception):
@@ -158,16 +168,16 @@ class Runner:
     async def _preload(self, course: _Course) -> None:
         first = mode_named(course.plan.order_at(course.trial, 1)[0])
         for number in range(1, course.plan.preload + 1):
-            await self._ask(course, *course.warmup(number, PRELOAD), first.warmup_length, Activity)
+            await self._ask(course, *course.warmup(number, PRELOAD), first, first.warmup_length, Activity)
 
     async def _run_trial(self, course: _Course) -> None:
         trial = course.trial
-        controllers = await self._warm_up(course)
+        choosers = await self._warm_up(course)
         injector = self._make_injector() if trial.phases.load else NoLoad()
         steps: int | None = None
         try:
             async with scheduled_load(trial.phases.load, injector) as load:
-                steps = await self._measure(course, controllers, injector, load)
+                steps = await self._measure(course, choosers, injector, load)
         finally:
             self._observer.trial_ended(
                 report(
@@ -180,40 +190,48 @@ class Runner:
                 )
             )
 
-    async def _warm_up(self, course: _Course) -> dict[str, Controller]:
-        """Warm up every mode that has not been; return the modes' controllers."""
+    async def _warm_up(self, course: _Course) -> dict[str, Chooser]:
+        """Warm up every mode that has not been; return what chooses in each."""
         plan, modes = course.plan, {name: mode_named(name) for name in course.trial.modes}
         outcomes: dict[str, list[Outcome]] = {name: [] for name in modes}
         for number in range(1, plan.warmup + 1):
             missing = [n for n in plan.order_at(course.trial, number) if (number, n) not in course.so_far.warmed_up]
             for name in missing:
-                record = await self._ask(course, *course.warmup(number, name), modes[name].warmup_length, Activity)
+                mode = modes[name]
+                record = await self._ask(course, *course.warmup(number, name), mode, mode.warmup_length, Activity)
                 outcomes[name].append(outcome_of(record))
             if missing:
                 await anyio.sleep(plan.pauses.after_warmup_s)
         return {name: mode.start(outcomes[name]) for name, mode in modes.items()}
 
     async def _measure(
-        self, course: _Course, controllers: Mapping[str, Controller], injector: Injector, load: LoadSchedule
+        self, course: _Course, choosers: Mapping[str, Chooser], injector: Injector, load: LoadSchedule
     ) -> int:
         """Send the steps' requests; return how many steps there were."""
         plan, trial = course.plan, course.trial
+        modes = {name: mode_named(name) for name in trial.modes}
         started_ns = self._clock()
         step = 0
         while not self._over(trial.phases, step, started_ns):
             step += 1
-            missing = [mode for mode in plan.order_at(trial, step) if (step, mode) not in course.so_far.measured]
+            missing = [name for name in plan.order_at(trial, step) if (step, name) not in course.so_far.measured]
             if not missing:
                 continue
             await load.before_step(step)
-            for mode in missing:
+            for name in missing:
                 self._global_step += 1
-                place, prompt = course.step(step, mode, self._global_step)
-                controller = controllers[mode]
-                record = await self._ask(course, place, prompt, controller.choose(), lambda: injector.activity)
-                controller.update(outcome_of(record))
+                place, prompt = course.step(step, name, self._global_step)
+                draft_length = self._chosen(choosers[name], place)
+                record = await self._ask(course, place, prompt, modes[name], draft_length, lambda: injector.activity)
+                choosers[name].update(outcome_of(record))
             await anyio.sleep(plan.pauses.after_step_s)
         return step
+
+    def _chosen(self, chooser: Chooser, place: Place) -> int | None:
+        draft_length = chooser.choose()
+        if isinstance(chooser, Explaining):
+            self._observer.decided(decision_record_of(place, reasons_of(chooser.explain())))
+        return draft_length
 
     def _over(self, phases: PhasePlan, steps_done: int, started_ns: int) -> bool:
         if phases.steps is not None:
@@ -221,20 +239,28 @@ class Runner:
         return (self._clock() - started_ns) / 1e9 >= (phases.seconds or 0.0)
 
     async def _ask(
-        self, course: _Course, place: Place, prompt: Prompt, draft_length: int, activity: Callable[[], Activity]
+        self,
+        course: _Course,
+        place: Place,
+        prompt: Prompt,
+        mode: Mode,
+        draft_length: int | None,
+        activity: Callable[[], Activity],
     ) -> RequestRecord:
-        switch = await self._knob.switch_to(draft_length)
+        switch = None if draft_length is None else await self._knob.switch_to(draft_length)
         if switch is not None:
             self._observer.server_switched(place, switch)
         self._observer.request_sent(place, draft_length)
         words = None if self._nonces_of is None else _nonce(place, course.plan, self._nonces_of)
         text = prompt.text if words is None else with_nonce(prompt.text, words)
-        request = _request(place, course.plan, text)
+        request = _request(place, course.plan, text, _fields_of(mode))
         attempted = await complete_with_retries(self._endpoint, request, draft_length, self._retries, self._clock)
         steering = Steering(self._knob.name, switch, self._placebo)
         record = record_of(
             place, draft_length, attempted, activity(), steering, load_seen=course.so_far.load_seen, nonce=words
         )
+        for reasons in attempted.completion.decisions if attempted.completion else ():
+            self._observer.decided(decision_record_of(place, reasons))
         self._observer.request_ended(record)
         self._count_failures(record)
         return record
@@ -248,7 +274,11 @@ class Runner:
             )
 
 
-def _request(place: Place, plan: Plan, text: str) -> ChatRequest:
+def _fields_of(mode: Mode) -> Mapping[str, JsonValue]:
+    return {**mode.fields, _EXPLAIN: True} if mode.in_server else mode.fields
+
+
+def _request(place: Place, plan: Plan, text: str, fields: Mapping[str, JsonValue]) -> ChatRequest:
     sampling = plan.sampling
     return ChatRequest(
         messages=(Message("user", text),),
@@ -257,6 +287,7 @@ def _request(place: Place, plan: Plan, text: str) -> ChatRequest:
         seed=None if sampling.temperature == 0.0 else _sampling_seed(place, plan.seed),
         stop=plan.stop,
         ignore_eos=sampling.ignore_eos,
+        fields=fields,
     )
 
 

@@ -21,7 +21,14 @@ from halospec.endpoints.preflight import PreflightError
 from halospec.endpoints.types import ChatRequest, EndpointError, Message
 from halospec.experiment.coverage import NOTHING_DONE, Coverage, coverage_of
 from halospec.experiment.description import require_unused_directory
-from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible, telling_lengths
+from halospec.experiment.feasibility import (
+    PlanRefused,
+    feasible_part,
+    lengths_of,
+    require_feasible,
+    require_server_for,
+    telling_lengths,
+)
 from halospec.experiment.forecast import forecast, forecast_sentences
 from halospec.experiment.knob_choice import KnobChoice, choose_knob, unprobed_knob
 from halospec.experiment.measuring import Measuring, MeasuringObserver, needs_more_blocks
@@ -214,6 +221,7 @@ def _is_complete(manifest: Manifest, plan: Plan, files: RunFiles) -> bool:
 async def _open(settings: RunSettings, plan: Plan, clock: Clock, files: RunFiles) -> AsyncIterator[Target]:
     longest = telling_lengths(plan)[-1]
     async with open_target(settings.with_settled_knob(), clock, files.server_log, first_length=longest) as target:
+        require_server_for(plan, target.server.kind.name, [knob.name for knob in target.knobs])
         yield target
 
 

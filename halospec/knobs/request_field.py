@@ -6,6 +6,7 @@ import re
 
 from pydantic import JsonValue
 
+from halospec.endpoints.types import RESERVED_FIELDS as RESERVED_FIELDS
 from halospec.endpoints.types import RequestChange
 from halospec.knobs.stateless import SaidInTheRequest
 from halospec.knobs.types import KnobKind
@@ -15,25 +16,6 @@ KNOWN_FIELDS = ("draft_length", "speculative.n_max", "speculative_draft_length")
 
 ANY_FIELD = "field:"
 NESTED = "$."
-RESERVED_FIELDS = frozenset(
-    {
-        "cache_prompt",
-        "ignore_eos",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "prompt",
-        "seed",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "timings_per_token",
-    }
-)
-"""What a request says anyway: k in one of them would change what is measured, or break the request."""
 
 _NAME = re.compile(r"[\w-]+", re.ASCII)
 _FLAT_NAME = re.compile(r"[\w.-]+", re.ASCII)

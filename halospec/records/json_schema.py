@@ -17,6 +17,7 @@ _NAMES = re.compile(r"^[a-z_0-9]+(, [a-z_0-9]+)*$")
 def record_schema() -> dict[str, JsonValue]:
     """Return the JSON Schema of a line of ``records.jsonl``, each property with what its docstring says of it."""
     schema: dict[str, Any] = RequestRecord.model_json_schema(mode="serialization")
+    schema["$defs"][Round.__name__] = _round_schema()
     _describe(schema, RequestRecord)
     _describe(schema["$defs"][Round.__name__], Round)
     return {
@@ -24,6 +25,18 @@ def record_schema() -> dict[str, JsonValue]:
         "title": f"HaloSpec request record, version {SCHEMA_VERSION}",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+def _round_schema() -> dict[str, Any]:
+    """Return the schema of a round as it is written: what is not known is left out."""
+    schema: dict[str, Any] = Round.model_json_schema(mode="validation")
+    schema["required"] = [name for name, field in Round.model_fields.items() if field.get_default() is not None]
+    for name, of in schema["properties"].items():
+        if name not in schema["required"]:
+            known = next(kind for kind in of.pop("anyOf") if kind != {"type": "null"})
+            del of["default"]
+            of.update(known)
+    return schema
 
 
 def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:

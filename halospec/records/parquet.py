@@ -24,6 +24,9 @@ from halospec.records.store import RunFiles, StoreError
 ROWS_PER_GROUP = 50_000
 """Records of which all columns are in memory at once while a file is written."""
 
+ROUND_COLUMNS = ("k", "accepted", "limit", "threads", "draft_threads")
+"""What is read of a round; tables from before there was such a column lack it."""
+
 _VERSION_KEY = b"halospec.schema_version"
 _JOURNAL_KEY = b"halospec.journal"
 _EXTRA = "extra"
@@ -38,7 +41,8 @@ _SCALARS: dict[object, pa.DataType] = {
 }
 _NARROWER: dict[str, pa.DataType] = {
     **dict.fromkeys(("step", "global_step", "block", "draft_length", "attempts", "trial_attempt"), pa.int32()),
-    **dict.fromkeys(("round_log.k", "round_log.accepted"), pa.int32()),
+    **dict.fromkeys((f"round_log.{name}" for name in ("k", "accepted", "limit")), pa.int32()),
+    **dict.fromkeys((f"round_log.{name}" for name in ("threads", "draft_threads", "sequences", "width")), pa.int32()),
     **dict.fromkeys(("mode", "prompt_id", "error", "finish_reason", "text_sha256", "knob", "trial_id"), _DICTIONARY),
 }
 """Columns of which the annotation alone does not say how small they are, or how few different values they hold."""
@@ -123,7 +127,7 @@ class RecordTable:
             return self._file.read([name], use_threads=False).column(0).unify_dictionaries()
 
     def round_logs(self) -> Iterator[pa.Table]:
-        """Read the lists of rounds, some rows at a time: of each round ``k`` and ``accepted``, and nothing else.
+        """Read the lists of rounds, some rows at a time: of each round the columns in ``ROUND_COLUMNS`` that there are.
 
         Raises
         ------
@@ -132,7 +136,8 @@ class RecordTable:
         """
         schema = self._file.schema
         leaves = (schema.column(index).path for index in range(len(schema.names)))
-        wanted = [leaf for leaf in leaves if leaf.startswith("round_log.") and leaf.endswith((".k", ".accepted"))]
+        ends = tuple(f".{name}" for name in ROUND_COLUMNS)
+        wanted = [leaf for leaf in leaves if leaf.startswith("round_log.") and leaf.endswith(ends)]
         with self._damage_told():
             yield from self._file.iter_batches(ROWS_PER_GROUP, columns=wanted, use_threads=False) if wanted else ()
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from halospec.records.switches import SwitchReason
 
@@ -39,6 +47,9 @@ class CountSource(StrEnum):
     EVENTS = "events"
 
 
+_Small = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class Round(BaseModel):
     """One draft-and-verify round, as the server logged it (docs/api.md).
 
@@ -50,6 +61,15 @@ class Round(BaseModel):
         Drafted tokens kept; a round yields ``accepted + 1`` tokens.
     draft_us, verify_us, sample_us
         Time drafting, in the target's pass, and choosing tokens, in microseconds.
+    limit
+        The draft length in force; ``k`` is smaller where the draft ended before it. This and all that follow are
+        missing where the server does not say.
+    catch_up_us
+        Part of ``draft_us``: time on text that the draft model had missed.
+    threads, draft_threads
+        Threads of the target's pass and of the draft model's; the latter 0 where none ran.
+    sequences, width
+        Sequences that shared the target's pass, and positions in it of all of them together.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -59,12 +79,23 @@ class Round(BaseModel):
     draft_us: float = Field(default=0.0, ge=0)
     verify_us: float = Field(default=0.0, ge=0)
     sample_us: float = Field(default=0.0, ge=0)
+    limit: _Small | None = None
+    catch_up_us: float | None = Field(default=None, ge=0)
+    threads: _Small | None = None
+    draft_threads: _Small | None = None
+    sequences: _Small | None = None
+    width: _Small | None = None
 
     @model_validator(mode="after")
     def _accepted_at_most_k(self) -> Round:
         if self.accepted > self.k:
             raise ValueError(f"a round accepted {self.accepted} of {self.k} drafted tokens")
         return self
+
+    @model_serializer(mode="wrap")
+    def _what_is_known(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A reply has dozens of rounds, and most servers say none of this: a journal of nulls would be twice as large.
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class RequestRecord(BaseModel):

@@ -71,6 +71,11 @@ class RunFiles:
         return self.directory / "switches.jsonl"
 
     @property
+    def decisions(self) -> Path:
+        """What rules chose and why, where they say so."""
+        return self.directory / "decisions.jsonl"
+
+    @property
     def server_log(self) -> Path:
         """The output of a server that was started for this run."""
         return self.directory / "server.log"

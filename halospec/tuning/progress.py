@@ -9,6 +9,7 @@ from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
 from halospec.progress import ProbeProgress
+from halospec.records.decisions import DecisionRecord
 from halospec.records.probe import Verdict
 from halospec.records.schema import RequestRecord
 from halospec.tuning.halving import RoundSize
@@ -47,9 +48,12 @@ class TuneProgress(ProbeProgress):
         went = f"k = {listed(done.dropped)} dropped" if done.dropped else "nobody dropped"
         self.tell(f"Round {done.size.number}: {done.size.prompts} prompts at k = {listed(done.lengths)}; {went}.")
 
-    def request_sent(self, place: Place, draft_length: int) -> None:
+    def request_sent(self, place: Place, draft_length: int | None) -> None:
         """Show what is being asked."""
         self.describe(f"{self._round} {'warm-up' if place.is_warmup else '':<7} k={draft_length} {self._last}")
+
+    def decided(self, decision: DecisionRecord) -> None:
+        """Do nothing: fixed draft lengths are not decided on."""
 
     def server_switched(self, place: Place, switch: Switch) -> None:  # noqa: ARG002  (an observer's signature)
         """Show that the server is another one now."""

@@ -51,8 +51,12 @@ def assert_same_run(one: RunData, other: RunData):
     assert summarize(one, temperature=0) == summarize(other, temperature=0)
 
 
-rounds = st.integers(0, 9).flatmap(lambda k: st.builds(Round, k=st.just(k), accepted=st.integers(0, k)))
 counts = st.none() | st.integers(0, 100)
+rounds = st.integers(0, 9).flatmap(
+    lambda k: st.builds(
+        Round, k=st.just(k), accepted=st.integers(0, k), limit=counts, threads=counts, draft_threads=counts
+    )
+)
 some_fields = st.fixed_dictionaries(
     {
         "mode": st.sampled_from(["fixed_0", "fixed_4", "adaptive", "auto:ema"]),
@@ -247,3 +251,14 @@ def test_rows_of_the_original_csv_fall_into_blocks_where_a_mode_s_step_starts_ag
 def test_records_and_rows_of_a_csv_are_no_one_run(make_record):
     with pytest.raises(TypeError, match="both"):
         requests_of([make_record(), ClassicRow(1, 1, "a", Phase.STEADY, 3, True, 100, 0)])
+
+
+def test_rounds_of_a_table_from_before_threads_were_told_have_none(tmp_path, make_record):
+    files = written(tmp_path, [make_record(round_log=(Round(k=2, accepted=1),), draft_length=None)])
+    table = pq.read_table(files.parquet)
+    old = pa.array([[{"k": 2, "accepted": 1}]], pa.list_(pa.struct([("k", pa.int32()), ("accepted", pa.int32())])))
+    column = table.schema.get_field_index("round_log")
+    pq.write_table(table.set_column(column, "round_log", old), files.parquet)
+    run = read_run(files.parquet)
+    assert [rounds.tolist() for rounds in (run.rounds.k, run.rounds.limit, run.rounds.threads)] == [[2], [-1], [-1]]
+    assert np.isnan(run.requests.mean_limit).all()

@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from halospec.analysis.loading import requests_of
 from halospec.charts import CHARTS, NothingToDraw
 from halospec.charts.style import LOAD_SHADE, PHASE_LOOK
-from halospec.records.schema import Phase
+from halospec.records.schema import Phase, Round
 
 
 def panels(name, records):
@@ -110,9 +110,26 @@ def test_each_adaptive_mode_has_a_panel_and_each_trial_a_line(make_record):
 def test_a_mode_whose_length_the_server_chose_is_left_out_and_named(make_record):
     inside = [make_record(mode="auto:ema", draft_length=None)]
     picture = CHARTS["adaptive_draft_length"].draw(requests_of(inside + trial(make_record, THREE_PHASES)))
-    assert picture.notes == ("Left out, the draft length was chosen inside the server: auto:ema.",)
+    assert picture.notes == (
+        "Left out, the draft length was chosen inside the server, which does not say it: auto:ema.",
+    )
     with pytest.raises(NothingToDraw, match="chosen inside the server"):
         CHARTS["adaptive_draft_length"].draw(requests_of(inside))
+
+
+def test_a_rule_inside_the_server_is_drawn_by_what_was_in_force_in_its_rounds(make_record):
+    rounds = tuple(Round(k=1, accepted=0, limit=limit) for limit in (2, 4))
+    inside = [make_record(mode="auto:heuristic", draft_length=None, round_log=rounds)]
+    picture = CHARTS["adaptive_draft_length"].draw(requests_of(inside))
+    assert [line.get_ydata()[0] for line in picture.figure.axes[0].lines][:1] == [3.0]
+    assert picture.notes == (
+        "Chosen inside the server, round by round; shown is the mean of a request: auto:heuristic.",
+    )
+
+
+def test_a_fixed_length_with_threads_of_its_own_does_not_adapt(make_record):
+    with pytest.raises(NothingToDraw, match="no adaptive mode was run"):
+        CHARTS["adaptive_draft_length"].draw(requests_of([make_record(mode="fixed_2@threads=1")]))
 
 
 def test_fixed_modes_alone_leave_nothing_to_draw(make_record):

@@ -288,3 +288,19 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_without_being_shown():
 
     assert "schl" not in str(caught.value)
     assert "schl" not in repr(connection)
+
+
+async def test_a_request_may_say_more_and_the_draft_length_is_said_beside_it(bodies, say_hello):
+    def steer(k: int) -> RequestChange:
+        return RequestChange(fields={"draft_length": k})
+
+    asked = replace(say_hello, fields={"threads": 1, "draft_length": "auto"})
+    left, sent = await bodies(asked, None, 4, steer=steer)
+    assert (left["threads"], left["draft_length"]) == (1, "auto")
+    assert (sent["threads"], sent["draft_length"]) == (1, 4)
+
+
+@pytest.mark.parametrize("name", ["messages", "temperature", "stream", "cache_prompt"])
+def test_what_a_request_says_for_itself_cannot_be_said_otherwise(say_hello, name):
+    with pytest.raises(ValueError, match=f"'{name}' cannot be added to a request"):
+        replace(say_hello, fields={name: 1})

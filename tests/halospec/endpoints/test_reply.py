@@ -368,3 +368,41 @@ async def test_what_is_valid_beside_a_malformed_detail_is_kept(ask, sse, delta, 
 
     assert (completion.drafted, completion.accepted, completion.cached_tokens) == (7, 2, 1)
     assert completion.predicted_ms is None
+
+
+DECISION = {
+    "choice": 0, "round": 3, "chosen": {"draft_length": 4, "threads": 1, "draft_threads": None}, "reason": "moved",
+    "candidates": [{"draft_length": 4, "threads": 1, "draft_threads": None, "tokens_per_round": 2.0, "round_ms": 50.0}],
+    "acceptance": [0.9, 0.8], "alarms": ["costs rose"],
+}  # fmt: skip
+
+
+async def test_the_bundled_servers_reasons_and_threads_are_read(ask, sse, delta):
+    rounds = [{"k": 4, "accepted": 3, "limit": 4, "catch_up_us": 1.5, "threads": 2, "draft_threads": 1, "width": 5}]
+    last = {
+        "choices": [],
+        "usage": {"completion_tokens": 5},
+        "speculation": {"rounds": rounds, "decisions": [DECISION]},
+    }
+    completion = await ask(sse(delta("One"), delta(finish="stop"), last, "[DONE]"))
+    (done,), (decision,) = completion.round_log, completion.decisions
+    assert (done.limit, done.catch_up_us, done.threads, done.draft_threads, done.sequences) == (4, 1.5, 2, 1, None)
+    assert (decision.round, decision.chosen.draft_length, decision.chosen.threads) == (3, 4, 1)
+    assert [one.ms_per_token for one in decision.candidates] == [25.0]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"chosen": {"draft_length": -1}},
+        {"candidates": [{"draft_length": 1, "tokens_per_round": 0, "round_ms": 1}]},
+        {"reason": "x" * 10_000},
+        {"alarms": ["x"] * 1000},
+        {"acceptance": [1.5]},
+    ],
+)
+async def test_reasons_that_make_no_sense_cost_neither_the_reply_nor_its_rounds(ask, sse, delta, odd):
+    said = {"rounds": [{"k": 1, "accepted": 1}], "decisions": [DECISION | odd]}
+    last = {"choices": [], "usage": {"completion_tokens": 2}, "speculation": said}
+    completion = await ask(sse(delta("One"), delta(finish="stop"), last, "[DONE]"))
+    assert (completion.decisions, completion.rounds) == ((), 1)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible, telling_lengths
+from halospec.experiment.feasibility import (
+    PlanRefused,
+    feasible_part,
+    lengths_of,
+    require_feasible,
+    require_server_for,
+    telling_lengths,
+)
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import Plan, blocked_plan, interleaved_plan
 from halospec.records.probe import Basis, KnobReport, LengthEvidence, Verdict
@@ -105,3 +112,26 @@ def test_a_plan_is_probed_at_its_own_lengths_and_at_zero():
     assert telling_lengths(plan("fixed_0", "adaptive")) == (0, 1, 8)
     assert telling_lengths(plan("fixed_4")) == (0, 4)
     assert telling_lengths(plan("fixed_0")) == (0, 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"), [("auto:heuristic", "has its rule inside the bundled"), ("fixed_2@threads=1", "sets threads")]
+)
+def test_a_mode_of_the_bundled_server_is_refused_on_any_other_before_anything_is_asked(mode, why):
+    with pytest.raises(PlanRefused, match=rf"Mode {mode} {why}.*another kind \(llama-server\).*halospec serve"):
+        require_server_for(plan("fixed_0", mode), "llama-server", ["draft_length"])
+    require_server_for(plan("fixed_0", "adaptive"), "llama-server", ["speculative.n_max"])
+    require_server_for(plan("fixed_0", mode), "bundled", ["draft_length"])
+
+
+@pytest.mark.parametrize("mode", ["auto:heuristic", "adaptive@threads=1"])
+def test_it_needs_that_servers_own_knob(mode):
+    with pytest.raises(PlanRefused, match=r"its knob is draft_length, and this run's is restart"):
+        require_server_for(plan(mode), "bundled", ["restart"])
+    with pytest.raises(PlanRefused, match=r"its knob is draft_length, and this run's is restart"):
+        require_feasible(plan(mode), restarting())
+    require_feasible(plan(mode), StandInKnob())
+
+
+def test_what_a_rule_in_the_server_may_use_counts_among_a_plans_lengths():
+    assert lengths_of(plan("auto:heuristic@max_length=6")) == {1, 2, 3, 4, 5, 6}

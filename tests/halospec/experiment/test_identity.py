@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 import halospec
 from halospec.contention.cpu import CpuLoadSettings
-from halospec.controllers import modes
 from halospec.controllers.adaptive import AdaptiveSettings
+from halospec.controllers.rules import RULES
 from halospec.experiment.identity import Subject, pairing_sha256, trial_id
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import Design, Pauses, Plan, Sampling, blocked_plan, interleaved_plan
@@ -19,6 +19,13 @@ from halospec.workloads.prompts import Prompt
 PROMPTS = (Prompt("a", "A?"), Prompt("b", "B?"))
 PHASES = parse_phases("steady:2,load:1,recovery:1")
 SUBJECT = Subject("smollm2-135m", ("6532799f", "b179c952"), "bundled", "draft_length")
+
+
+@dataclass(frozen=True)
+class OtherAdaptiveSettings(AdaptiveSettings):
+    """The settings of a rule that has changed."""
+
+    smoothing: float = 0.5
 
 
 def plan(*, blocks: int = 2, names: tuple[str, ...] = ("fixed_0", "fixed_2", "adaptive"), phases=PHASES) -> Plan:
@@ -86,7 +93,7 @@ def test_so_does_the_version_of_halospec(monkeypatch):
 
 def test_so_does_a_rules_number_but_only_for_the_mode_that_it_is_of(monkeypatch):
     before = ids(plan())
-    monkeypatch.setattr(modes, "AdaptiveSettings", lambda: AdaptiveSettings(smoothing=0.5))
+    monkeypatch.setitem(RULES, "adaptive", replace(RULES["adaptive"], settings=OtherAdaptiveSettings))
     after = ids(plan())
     assert {place for place in before if before[place] != after[place]} == {(1, "adaptive"), (2, "adaptive")}
 

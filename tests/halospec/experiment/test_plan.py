@@ -139,3 +139,12 @@ def test_classic_can_be_cut_down_to_some_of_its_modes_in_its_own_order():
 def test_classic_continued_keeps_the_originals_order_in_every_block():
     classic = classic_plan(load=True, warmup=5).with_blocks(2)
     assert [t.mode for t in classic.trials[9:]] == [t.mode for t in classic.trials[:9]]
+
+
+def test_what_takes_turns_does_the_same_whatever_comes_between():
+    with pytest.raises(UnknownMode, match="auto:heuristic learns from request to request and cannot take turns"):
+        interleaved_plan(("fixed_0", "auto:heuristic"), PHASES, PROMPTS, blocks=1, warmup=1, seed=1)
+    with pytest.raises(UnknownMode, match="auto:fixed learns"):
+        interleaved_plan(("fixed_0", "auto:fixed"), PHASES, PROMPTS, blocks=1, warmup=1, seed=1)
+    turns = interleaved_plan(("fixed_0", "fixed_2@threads=1"), PHASES, PROMPTS, blocks=1, warmup=1, seed=1)
+    assert turns.modes == ("fixed_0", "fixed_2@threads=1")

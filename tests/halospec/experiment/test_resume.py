@@ -23,6 +23,7 @@ from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Plan, Trial
 from halospec.experiment.resume import Resumed, last_moment_ns, prepare_resumption
 from halospec.experiment.runner import Runner
+from halospec.records.decisions import ChosenSetting, DecisionRecord
 from halospec.records.schema import PRELOAD
 from halospec.records.store import RecordJournal, RunFiles, StoreError, read_lines, read_records
 from halospec.workloads.prompts import Prompt
@@ -338,6 +339,18 @@ async def test_a_broken_line_in_the_middle_is_named_and_nothing_is_changed(direc
     with pytest.raises(StoreError, match=rf"{name}, line 1 is not"):
         prepare_resumption(files, BLOCKED, id_of)
     assert files.records.read_bytes() == before
+
+
+async def test_a_decision_that_was_cut_short_is_cut_off_so_that_the_next_starts_a_line(directory):
+    whole = await whole_run(directory / "whole", BLOCKED)
+    files = RunFiles(directory / "cut")
+    cut(files, whole.records[:-200], whole.loads)
+    line = DecisionRecord(mode="cost_model", block=1, step=1, chosen=ChosenSetting(draft_length=2), reason="best")
+    files.decisions.write_text(line.model_dump_json() + "\n" + line.model_dump_json()[:40])
+    prepare_resumption(files, BLOCKED, id_of)
+    with RecordJournal(files.decisions) as journal:
+        journal.append(line)
+    assert list(read_lines(files.decisions, DecisionRecord)) == [line, line]
 
 
 async def test_records_of_another_plan_are_refused_and_nothing_is_changed(directory):

@@ -10,12 +10,16 @@ import pytest
 
 from halospec.clock import start_clock
 from halospec.contention.protocol import ContentionError
+from halospec.controllers.decision import Decision, Setting
+from halospec.controllers.modes import Mode, mode_named
+from halospec.controllers.protocol import Outcome
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.coverage import coverage_of
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Pauses, Plan, Sampling, Trial
 from halospec.experiment.runner import Runner, ServerGone
 from halospec.knobs.types import KnobError
+from halospec.records.decisions import ChosenSetting, Reasons
 from halospec.records.schema import PRELOAD, Phase
 from halospec.workloads.prompts import Prompt
 from stand_in_knobs import StandInKnob, restarting
@@ -367,3 +371,68 @@ async def test_a_run_that_is_made_longer_goes_on_where_it_ended():
     assert {r.block for r in added} == {2}
     assert PRELOAD not in {r.mode for r in added}
     assert [r.global_step for r in added if not r.is_warmup] == [5, 6, 7, 8]
+
+
+class Explainer:
+    """A controller that counts its steps and says so."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def choose(self) -> int:
+        self.steps += 1
+        return self.steps
+
+    def update(self, outcome: Outcome) -> None:
+        pass
+
+    def explain(self) -> Decision:
+        return Decision(Setting(self.steps), f"step {self.steps}")
+
+
+@pytest.fixture
+def explaining(monkeypatch):
+    """Has the mode ``counting`` say why it chooses what it does; all others are themselves."""
+    counting = Mode("counting", 1, frozenset({1, 2}), lambda _: Explainer(), {})
+    monkeypatch.setattr(
+        "halospec.experiment.runner.mode_named", lambda name: counting if name == "counting" else mode_named(name)
+    )
+
+
+async def test_a_mode_may_set_more_of_a_request_than_k():
+    bench = Bench()
+    await bench.runner.run(plan_of("fixed_2@threads=1", warmup=1, phases="steady:1", preload=1))
+    assert [(k, dict(request.fields)) for request, k in bench.server.asked] == [(2, {"threads": 1})] * 3
+    assert {record.draft_length for record in bench.ledger.records} == {2}
+
+
+async def test_where_a_rule_in_the_server_chooses_no_k_is_sent_or_recorded_and_no_switch_is_made():
+    knob = restarting()
+    bench = Bench(knob=knob)
+    await bench.runner.run(plan_of("auto:heuristic@max_length=6", warmup=1, phases="steady:1"))
+    fields = {"draft_length": "auto", "length_policy": "heuristic@max_length=6", "explain": True}
+    assert [(k, dict(request.fields)) for request, k in bench.server.asked] == [(None, fields)] * 2
+    assert [record.draft_length for record in bench.ledger.records] == [None, None]
+    assert [k for _, k in bench.ledger.sent] == [None, None]
+    assert knob.switched_to == []
+
+
+async def test_what_a_server_says_of_its_choices_is_kept_with_the_requests_place():
+    bench = Bench()
+    bench.server.explains = (Reasons(round=0, chosen=ChosenSetting(draft_length=3), reason="best"),)
+    await bench.runner.run(plan_of("fixed_1", "auto:heuristic", warmup=1, phases="steady:2"))
+    assert [(one.mode, one.is_warmup, one.step, one.round, one.reason) for one in bench.ledger.decisions] == [
+        ("auto:heuristic", True, 1, 0, "best"),
+        ("auto:heuristic", False, 1, 0, "best"),
+        ("auto:heuristic", False, 2, 0, "best"),
+    ]
+
+
+async def test_a_controller_that_explains_itself_is_asked_once_for_each_measured_request(explaining):
+    bench = Bench()
+    await bench.runner.run(plan_of("counting", "adaptive", warmup=2, phases="steady:2"))
+    assert [(one.mode, one.step, one.chosen.draft_length, one.reason) for one in bench.ledger.decisions] == [
+        ("counting", 1, 1, "step 1"),
+        ("counting", 2, 2, "step 2"),
+    ]
+    assert {one.trial_id for one in bench.ledger.decisions} == {"counting in 1"}

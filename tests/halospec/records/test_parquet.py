@@ -23,7 +23,7 @@ def fill(directory: Path, records: list[RequestRecord]) -> RunFiles:
 
 
 def test_it_holds_every_field_with_rounds_as_structs(tmp_path, make_record):
-    rounds = (Round(k=2, accepted=1, draft_us=5.0), Round(k=2, accepted=2))
+    rounds = (Round(k=2, accepted=1, draft_us=5.0, limit=4, threads=2), Round(k=2, accepted=2))
     failed = make_record(success=False, error="HTTP 500", completion_tokens=None, draft_length=None)
     path = tmp_path / "records.parquet"
 
@@ -32,7 +32,9 @@ def test_it_holds_every_field_with_rounds_as_structs(tmp_path, make_record):
     table = pq.read_table(path)
     assert table.column_names == list(RequestRecord.model_fields)
     first, second = table.to_pylist()
-    assert first["round_log"][0] == {"k": 2, "accepted": 1, "draft_us": 5.0, "verify_us": 0.0, "sample_us": 0.0}
+    said = {"k": 2, "accepted": 1, "draft_us": 5.0, "verify_us": 0.0, "sample_us": 0.0, "limit": 4, "threads": 2}
+    unsaid = dict.fromkeys(("catch_up_us", "draft_threads", "sequences", "width"))
+    assert first["round_log"][0] == said | unsaid
     assert first["event_ms"] == [1.5, 2.5]
     assert second["draft_length"] is None
     assert second["error"] == "HTTP 500"

@@ -424,3 +424,14 @@ def test_a_search_has_no_manifest_and_says_what_it_is(tmp_path, run):
     notes = " ".join(check(validation, "manifest").notes)
     assert "a search of `halospec tune`" in notes
     assert "no result: interrupted by the user" in notes
+
+
+def test_decisions_are_looked_at_where_there_are_any(tmp_path, run):
+    files = run.written(tmp_path)
+    assert "decisions" not in {one.name for one in validate(tmp_path).checks}
+    files.decisions.write_text('{"mode": "cost_model"}\n')
+    assert "decisions.jsonl, line 1 is not a record" in problems(validate(tmp_path))["decisions"]
+    files.decisions.write_text(
+        '{"mode": "cost_model", "block": 1, "step": 1, "chosen": {"draft_length": 2}, "reason": ""}\n'
+    )
+    assert problems(validate(tmp_path)) == {}

@@ -1,0 +1,148 @@
+"""What rounds take: texts written by the bundled server under changing load, with every draft length in turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from halospec.clock import Clock
+from halospec.contention.cpu import CpuInjector, CpuLoadSettings
+from halospec.endpoints.chat import ChatEndpoint
+from halospec.endpoints.types import ChatRequest, EndpointError, Message
+from halospec.recordings.rounds import VisitedRounds
+from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting, Visit
+from halospec.records.schema import Round
+from halospec.workloads.prompts import Prompt
+
+
+class CostsFailed(Exception):
+    """Rounds could not be timed; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class TimedTexts:
+    """What is asked of the server in every visit.
+
+    Attributes
+    ----------
+    policy
+        The rule that draws a draft length before every round, such as ``uniform@max_length=8``.
+    """
+
+    policy: str
+    max_tokens: int
+    prompts: tuple[Prompt, ...]
+
+    def request(self, prompt: int, setting: ThreadSetting) -> ChatRequest:
+        """Ask for a text of exactly ``max_tokens``, greedily."""
+        return ChatRequest(
+            messages=(Message("user", self.prompts[prompt].text),),
+            max_tokens=self.max_tokens,
+            ignore_eos=True,
+            fields={
+                "draft_length": "auto",
+                "length_policy": self.policy,
+                "threads": setting.threads,
+                "draft_threads": setting.draft_threads,
+            },
+        )
+
+
+class CostObserver(Protocol):
+    """Watches visits."""
+
+    def costs_planned(self, visits: int, quiet_s: float) -> None:
+        """Learn how many there will be, and how many seconds they would take were the machine always quiet."""
+        ...
+
+    def visit_begun(self, visit: Visit) -> None:
+        """Learn which one is under way."""
+        ...
+
+    def visit_ended(self, visit: Visit, rounds: int) -> None:
+        """Learn that one is over."""
+        ...
+
+
+async def record_costs(
+    endpoint: ChatEndpoint, texts: TimedTexts, visits: Sequence[Visit], clock: Clock, observer: CostObserver
+) -> tuple[VisitedRounds, ...]:
+    """Make every visit in order.
+
+    The load of a visit's condition has been seen at work before its request is sent. A text of each setting of the
+    threads, on the quiet machine, comes first and is left out.
+
+    Raises
+    ------
+    CostsFailed
+        If a request fails.
+    ContentionError
+        If the load could not be put on.
+    """
+    observer.costs_planned(len(visits), await _expected_s(endpoint, texts, visits, clock))
+    visited: list[VisitedRounds] = []
+    async with _ChangingLoad(clock) as load:
+        for visit in visits:
+            await load.become(visit.condition)
+            observer.visit_begun(visit)
+            rounds = await _rounds(endpoint, texts.request(visit.prompt, visit.setting))
+            visited.append(VisitedRounds(visit, rounds))
+            observer.visit_ended(visit, len(rounds))
+    return tuple(visited)
+
+
+async def _expected_s(endpoint: ChatEndpoint, texts: TimedTexts, visits: Sequence[Visit], clock: Clock) -> float:
+    """Return how long all visits would take on a quiet machine, from one text with each setting."""
+    visits_of = Counter(visit.setting for visit in visits)
+    expected_ns = 0
+    for setting, count in visits_of.items():
+        started_ns = clock()
+        await _rounds(endpoint, texts.request(visits[0].prompt, setting))
+        expected_ns += count * (clock() - started_ns)
+    return expected_ns / 1e9
+
+
+async def _rounds(endpoint: ChatEndpoint, request: ChatRequest) -> tuple[Round, ...]:
+    try:
+        completion = await endpoint.complete(request, None)
+    except EndpointError as error:
+        raise CostsFailed(f"A text could not be timed, so nothing was recorded: {error.reason}") from error
+    if not completion.round_log:
+        raise CostsFailed("The server sent no log of its rounds, so nothing was recorded.")
+    return completion.round_log
+
+
+class _ChangingLoad:
+    """The load of the visit under way; an async context manager that leaves none behind."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._condition = QUIET_MACHINE
+        self._injector: CpuInjector | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def become(self, condition: Condition) -> None:
+        """Return when the machine is as the condition wants it; nothing to do if it is already."""
+        if condition == self._condition:
+            return
+        await self._stop()
+        if condition.burners:
+            self._injector = CpuInjector(CpuLoadSettings(workers=condition.burners), self._clock)
+            await self._injector.start()
+        self._condition = condition
+
+    async def _stop(self) -> None:
+        if self._injector is not None:
+            await self._injector.stop()
+            self._injector = None
+        self._condition = QUIET_MACHINE
