@@ -1,0 +1,1 @@
+"""What benchmarks/control.py measures and how: one part a file."""
