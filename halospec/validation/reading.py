@@ -7,6 +7,7 @@ from pathlib import Path
 from halospec.contention.report import LoadReport
 from halospec.experiment.plan import Plan
 from halospec.experiment.plan_file import read_plan
+from halospec.records.decisions import DecisionRecord
 from halospec.records.manifest import Manifest, Status, read_manifest
 from halospec.records.schema import SCHEMA_VERSION, RequestRecord
 from halospec.records.store import RunFiles, StoreError, read_lines, read_records
@@ -73,6 +74,18 @@ def load_reports_in(files: RunFiles) -> tuple[tuple[str, ...], tuple[LoadReport,
     except StoreError as problem:
         return (str(problem),), tuple(reports)
     return (), tuple(reports)
+
+
+def decisions_in(files: RunFiles) -> tuple[Check, ...]:
+    """Look whether the decisions of rules that explain themselves can be read; nothing where there are none."""
+    if not files.decisions.exists():
+        return ()
+    try:
+        for _ in read_lines(files.decisions, DecisionRecord):
+            pass
+    except StoreError as problem:
+        return (Check(name="decisions", problems=(str(problem),)),)
+    return (Check(name="decisions"),)
 
 
 def _search(directory: Path) -> Check:

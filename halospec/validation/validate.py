@@ -12,7 +12,7 @@ from halospec.records.store import RunFiles, StoreError
 from halospec.validation.clocks import clock_problems, order_problems
 from halospec.validation.coverage import coverage_notes, disagreement, other_prompts, strays, uncovered
 from halospec.validation.load import load_notes, missing_load, unloaded_modes
-from halospec.validation.reading import load_reports_in, manifest_in, plan_in, records_in
+from halospec.validation.reading import decisions_in, load_reports_in, manifest_in, plan_in, records_in
 from halospec.validation.types import Check, ReadRun, Validation, shortened
 
 
@@ -57,6 +57,7 @@ def validate(directory: Path) -> Validation:
                 notes=load_notes(run),
             ),
             Check(name="draft length", notes=_placebo_note(run)),
+            *decisions_in(files),
             _parquet(run),
         ),
     )
