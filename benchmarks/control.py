@@ -1,9 +1,9 @@
 """Draft lengths under control: everything that docs/control.md shows, from recordings to the live run.
 
-    .venv/bin/python benchmarks/control.py record      # texts and costs of twin and rough, about an hour
+    .venv/bin/python benchmarks/control.py record      # texts and costs of twin and rough, 20 minutes
     .venv/bin/python benchmarks/control.py simulate    # every rule in every scenario, 30 seeds, minutes
-    .venv/bin/python benchmarks/control.py validate    # the simulator against the server, most of an hour a pair
-    .venv/bin/python benchmarks/control.py live        # the rules on the server, quiet and under load, two hours
+    .venv/bin/python benchmarks/control.py validate    # the simulator against the server, a quarter of an hour a pair
+    .venv/bin/python benchmarks/control.py live        # the rules on the server, quiet and under load, half an hour
     .venv/bin/python benchmarks/control.py overhead    # what a rule costs
     .venv/bin/python benchmarks/control.py all         # one after the other
 
@@ -22,7 +22,9 @@ from pathlib import Path
 
 from control_parts import asking, overhead, policies, studying, validating
 from control_parts.words import machine
+from halospec.contention.protocol import ContentionError
 from halospec.cores import available_cores
+from halospec.endpoints.types import EndpointError
 from halospec.recordings.files import read_recording
 from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting
 from halospec.records.store import StoreError
@@ -31,12 +33,11 @@ from halospec.workloads.prompts import Prompt, shipped_prompts
 
 OUT = Path("plots/control")
 PAIRS = ("twin", "rough")
-LIVE_PHASES = "steady:10,load:10,recovery:10"
+LIVE_PHASES = "steady:4,load:4,recovery:3"
 LIVE_MODES = (
-    *(f"fixed_{k}" for k in (0, 2, 4, 6, 8)),
-    "fixed_4@threads=1@draft_threads=1",
+    *(f"fixed_{k}" for k in (0, 4, 8)),
+    "fixed_8@threads=1@draft_threads=1",
     "adaptive",
-    "auto:heuristic",
     "auto:ema_accept",
     policies.COST_MODEL,
     policies.JOINT,
@@ -53,10 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if given.command == "all":
                 print(f"## {name}\n", flush=True)
             print(steps[name](given), flush=True)
-    except (StoreError, ServerProcessError, ValueError) as reason:
+    except (StoreError, ServerProcessError, EndpointError, ContentionError, ValueError) as reason:
         sys.exit(f"control.py: {reason}")
     except subprocess.CalledProcessError as failed:
         sys.exit(f"control.py: `{' '.join(failed.cmd)}` ended with status {failed.returncode}.")
+    except KeyboardInterrupt:
+        sys.exit("control.py: interrupted.")
 
 
 def record(given: argparse.Namespace) -> str:
@@ -144,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--burners", type=int, default=available_cores(), help="validate, live: CPU burners")
 
     recording = options.add_argument_group("record")
-    recording.add_argument("--repetitions", type=int, default=30, help="texts timed in each condition and setting")
+    recording.add_argument("--repetitions", type=int, default=20, help="texts timed in each condition and setting")
     recording.add_argument("--force", action="store_true", help="replace what is there")
 
     simulation = options.add_argument_group("simulate")
@@ -152,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     simulation.add_argument("--processes", type=int, help="all cores if left out")
 
     validation = options.add_argument_group("validate")
-    validation.add_argument("--prompts", type=int, default=10)
+    validation.add_argument("--prompts", type=int, default=6)
     validation.add_argument("--tokens", type=int, default=64, help="of a text, its first included")
     validation.add_argument("--validation-blocks", type=int, default=2, help="quiet and loaded ones each")
     validation.add_argument("--cost-texts", type=int, default=3, help="a prompt and block")

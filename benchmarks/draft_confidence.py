@@ -27,12 +27,16 @@ from scipy.special import expit
 from halospec.controllers.stops.specdec_pp import LEAST_DOUBT
 from halospec.recordings.files import read_recording
 from halospec.recordings.types import TracedText
+from halospec.records.store import StoreError
 
 Floats = npt.NDArray[np.float64]
 Features = Callable[[Floats, Floats], Floats]
 
 DRAFT_LENGTHS = (2, 4, 8)
 BINS = 10
+
+_LEAST_CHANCE = 1e-12
+"""What a fit that is sure, and wrong, is charged for: its probability may be 0 by rounding, and the loss infinite."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Tokens:
 
 def tokens_of(texts: Sequence[TracedText], folds: int, seed: int = 1) -> Tokens:
     """Return the positions of the texts, their prompts dealt out to so many groups of nearly the same size."""
+    if folds < 2:
+        raise SystemExit(f"--folds {folds} leaves nothing to fit to when a group is left out; give at least 2.")
     prompts = sorted({text.prompt_id for text in texts})
     if len(prompts) < folds:
         raise SystemExit(f"{len(prompts)} prompts cannot make {folds} groups; give a smaller number for --folds.")
@@ -134,8 +140,8 @@ def jackknife_errors(left_out: Floats) -> Floats:
 
 
 def log_loss(probability: Floats, match: npt.NDArray[np.bool_]) -> float:
-    """Return the mean of minus the logarithm of the probability that was given to what happened."""
-    return float(-np.log(np.where(match, probability, 1.0 - probability)).mean())
+    """Return the mean of minus the logarithm of the probability that was given to what happened, at least 1e-12."""
+    return float(-np.log(np.maximum(np.where(match, probability, 1.0 - probability), _LEAST_CHANCE)).mean())
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,8 @@ class Draft:
 
 def drafts(tokens: Tokens, probability: Floats, length: int) -> Draft:
     """Return how likely every draft of that length was to be kept whole, and whether it was."""
-    starts = np.flatnonzero(tokens.text[: len(tokens.text) - length + 1] == tokens.text[length - 1 :])
+    room = max(len(tokens.text) - length + 1, 0)
+    starts = np.flatnonzero(tokens.text[:room] == tokens.text[length - 1 :])
     places = starts[:, None] + np.arange(length)
     return Draft(length, probability[places].prod(axis=1), tokens.match[places].all(axis=1))
 
@@ -160,7 +167,10 @@ def main() -> None:
     options.add_argument("recording", type=Path)
     options.add_argument("--folds", type=int, default=10, help="groups that the prompts are dealt out to")
     chosen = options.parse_args()
-    recording = read_recording(chosen.recording)
+    try:
+        recording = read_recording(chosen.recording)
+    except StoreError as reason:
+        raise SystemExit(f"draft_confidence.py: {reason}") from reason
     tokens = tokens_of(recording.texts, chosen.folds)
     prompts = len({text.prompt_id for text in recording.texts})
     print(f"{recording.pair}: {len(tokens.match)} tokens of {prompts} prompts, {tokens.match.mean():.1%} matched\n")
@@ -199,6 +209,9 @@ def _print_losses(tokens: Tokens) -> None:
 
 
 def _print_calibration(title: str, probability: Floats, kept: npt.NDArray[np.bool_], bins: int = BINS) -> None:
+    if len(probability) < bins:
+        print(f"\n{title}: there are only {len(probability)}")
+        return
     print(f"\n{title}, {bins} groups of the same size\n  {'predicted':>10} {'kept':>8} {'of':>7}")
     for places in np.array_split(np.argsort(probability, kind="stable"), bins):
         print(f"  {probability[places].mean():10.3f} {kept[places].mean():8.3f} {len(places):7d}")

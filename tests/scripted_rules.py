@@ -26,6 +26,8 @@ class ScriptedRule:
         The threads that it was told of.
     asked, told
         With how many sequences it was asked, and of which rounds it was told, in all texts.
+    alarms
+        Of every reason.
     """
 
     script: tuple[Setting, ...]
@@ -33,6 +35,7 @@ class ScriptedRule:
     offered: Threads | None = None
     asked: list[int] = field(default_factory=list)
     told: list[RoundOutcome] = field(default_factory=list)
+    alarms: tuple[str, ...] = ("it was written so",)
 
     def make(self, _spelling: str, threads: Threads) -> RoundRule:
         """Stand in for `round_rule`."""
@@ -63,7 +66,7 @@ class _Scripted:
 
     def explain(self) -> Decision:
         weighed = tuple(Candidate(setting, 1.5, 10.0) for setting in self.rule.script)
-        return Decision(self._setting, f"choice {self.chosen}", weighed, (0.75, 0.5), ("it was written so",))
+        return Decision(self._setting, f"choice {self.chosen}", weighed, (0.75, 0.5), self.rule.alarms)
 
     @property
     def _setting(self) -> Setting:

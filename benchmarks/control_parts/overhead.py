@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from control_parts.words import machine, table
 from halospec.controllers.modes import mode_named
-from halospec.controllers.per_round import Threads
+from halospec.controllers.per_round import DraftPlace, DraftStop, Threads
 from halospec.controllers.protocol import Outcome, RoundOutcome
 from halospec.controllers.spelling import round_rule
 
@@ -33,7 +33,7 @@ class Overhead:
     Attributes
     ----------
     us
-        Microseconds of ``choose`` and ``update`` together, for each repetition.
+        Microseconds of ``choose`` and ``update`` together, and of what a stop is asked, for each repetition.
     rounds
         Mean rounds of a step: a rule in the client is told of all rounds of a request at once.
     """
@@ -63,7 +63,7 @@ class _Bare:
 class Rounds:
     """Rounds to tell rules of, made beforehand: a draft pass takes 5 ms, the target's 20 to 32, both scattered.
 
-    Every drafted token is kept with a probability of 0.8.
+    Every drafted token is kept with a probability of 0.8, whatever the draft offers a stop at its place.
     """
 
     def __init__(self, seed: int) -> None:
@@ -73,10 +73,19 @@ class Rounds:
             for k in range(MOST_DRAFTED + 1)
             for threads in _OFFERED
         }
+        self._places = [_place(chance) for _ in range(_DRAWN)]
 
     def round(self, number: int, k: int, threads: tuple[int, int] = _OWN) -> RoundOutcome:
         """Return the n-th round with so many drafted tokens."""
         return self._rounds[(k, *threads)][number % _DRAWN]
+
+    def drafted(self, stop: DraftStop, number: int, limit: int) -> int:
+        """Return how many tokens a stop lets the n-th draft have, asked at one place after the other."""
+        stop.begin()
+        for place in range(limit):
+            if stop.ends_before(self._places[(number + place) % _DRAWN]):
+                return place
+        return limit
 
     def request(self, k: int) -> Outcome:
         """Return a request made of such rounds."""
@@ -112,6 +121,11 @@ def _round(k: int, threads: tuple[int, int], chance: random.Random) -> RoundOutc
         sequences=1,
         width=k + 1,
     )
+
+
+def _place(chance: random.Random) -> DraftPlace:
+    likeliest = chance.betavariate(4.0, 1.0)
+    return DraftPlace(likeliest, entropy=3.0 * (1.0 - likeliest))
 
 
 def measure(spellings: Sequence[str], *, steps: int, repetitions: int, seed: int) -> tuple[Overhead, ...]:
@@ -159,12 +173,15 @@ def _drive(spelling: str, rounds: Rounds) -> Drive:
 
 def _drive_rounds(policy: str, rounds: Rounds) -> Drive:
     controller = round_rule(policy, Threads(_OFFERED)).for_text()
+    stop = controller.stop
 
     def drive(steps: int) -> int:
         for number in range(steps):
             setting = controller.choose(1)
+            limit = setting.draft_length
+            k = limit if stop is None else rounds.drafted(stop, number, limit)
             used = (setting.threads or _OWN[0], setting.draft_threads or _OWN[1])
-            controller.update(rounds.round(number, setting.draft_length, used))
+            controller.update(rounds.round(number, k, used))
         return steps
 
     return drive
@@ -206,6 +223,7 @@ def report(found: Sequence[Overhead], steps: int) -> str:
     head = ("rule", "a step is", "median, us", "slowest repetition, us", "rounds a step", "median, us a round")
     repetitions = len(found[0].us)
     return (
-        f"`choose` and `update` together, {repetitions} interleaved repetitions of {steps} steps ({machine()}).\n\n"
+        f"`choose` and `update` together, with all that a stop is asked in between; {repetitions} interleaved"
+        f" repetitions of {steps} steps ({machine()}).\n\n"
         f"{table(head, rows, texts=2)}\n\n{verdict}\n"
     )

@@ -17,7 +17,11 @@ SWEEP = tuple(f"adaptive@smoothing={alpha}" for alpha in ALPHAS)
 COST_MODEL = f"{AUTO}cost_model"
 JOINT = f"{AUTO}cost_model@joint=true"
 ONE_THREAD = "@threads=1@draft_threads=1"
-THREADS_ALONE = tuple(f"fixed_{k}{ONE_THREAD}" for k in (0, 4, 8))
+THREADS_ALONE = (
+    *(f"fixed_{k}{ONE_THREAD}" for k in (0, 4, 8)),
+    *(f"{JOINT}@min_length={k}@max_length={k}" for k in (0, 4, 8)),
+)
+"""One thread throughout, and threads that are chosen while k is not."""
 
 RULES = (*IN_CLIENT, *IN_SERVER, JOINT)
 ALL = (*IN_CLIENT, *SWEEP, *IN_SERVER, JOINT, *THREADS_ALONE)

@@ -26,14 +26,17 @@ def draw(requests: Requests) -> Picture:
         drawstyle="steps-mid",
     )
     for axes in picture.figure.axes:
-        axes.set_ylim(0, max(8.0, axes.get_ylim()[1]) + 0.6)
+        axes.set_ylim(-0.3, max(8.0, axes.get_ylim()[1]) + 0.6)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
     inside = [mode for mode, seen in requests.by_mode() if np.isnan(seen.draft_length).all()]
     drawn = [mode for mode in inside if not np.isnan(requests.of_mode(mode).mean_limit).all()]
+    if not drawn:
+        return picture
     note = (
-        f"Chosen inside the server, round by round; shown is the mean of a request: {listed(drawn)}." if drawn else ""
+        "Chosen inside the server, round by round; shown is a request's mean of the longest draft allowed, and drafts"
+        f" may end earlier: {listed(drawn)}."
     )
-    return replace(picture, notes=(*picture.notes, note)) if note else picture
+    return replace(picture, notes=(*picture.notes, note))
 
 
 def _draft_length(requests: Requests) -> Floats:

@@ -100,7 +100,7 @@ class AdaptiveNormalisedController:
 def _ms_per_token(outcome: Outcome) -> float | None:
     """Return what a token took; None where nothing was said of tokens."""
     tokens = outcome.completion_tokens or 0
-    if outcome.decode_ms is not None and tokens > 1:
+    if outcome.decode_ms and tokens > 1:
         return outcome.decode_ms / (tokens - 1)
     return outcome.latency_ms / tokens if tokens else None
 

@@ -31,12 +31,14 @@ class Earned:
 def earned_in(outcome: Outcome) -> Earned | None:
     """Return what a step brought: the tokens after the first in the time after the first, where both are known.
 
-    Otherwise all of its tokens in all of its time; of a failure the time it cost, and nothing for it. ``None`` where a
-    success says nothing: no token count, or no time.
+    Otherwise, and where a reply came in one piece, all of its tokens in all of its time; of a failure the time it cost,
+    and nothing for it. ``None`` where a success says nothing: no token count, or no time.
     """
     if not outcome.success:
         return Earned(0.0, outcome.latency_ms) if outcome.latency_ms > 0.0 else None
-    if outcome.decode_ms is not None and (decoded := _decoded(outcome)) is not None:
+    decoded = _decoded(outcome)
+    in_one_piece = outcome.decode_ms == 0.0 and decoded != 0
+    if outcome.decode_ms is not None and decoded is not None and not in_one_piece:
         earned = Earned(decoded, outcome.decode_ms)
     elif outcome.completion_tokens is not None:
         earned = Earned(outcome.completion_tokens, outcome.latency_ms)

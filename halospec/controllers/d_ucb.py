@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass
 
 from halospec.controllers.arms import Arms, earned_in
-from halospec.controllers.numbers import Count, Length, NotNegative, Weight
+from halospec.controllers.numbers import Count, Length, NotNegative, Weight, require_range
 from halospec.controllers.protocol import Outcome
 
 
@@ -45,8 +45,7 @@ class DUcbSettings:
     stretch_tokens: Count = 64
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class DUcbController:

@@ -14,6 +14,7 @@ Where it departs:
 - EXP3Spec (Hou et al. 2025, BanditSpec, arXiv:2505.15141) chooses round by round among configurations to have as few
   rounds as possible: its gains are tokens per round and know no cost. Neither share nor discount is in it.
 - The step of the exponent, ``learning_rate``, is a setting of its own; the source's is ``exploration / arms``.
+- The share of all weight is taken after the step's gain is added; the source takes it before.
 
 The weights are kept as logarithms relative to the largest, so that they neither overflow nor vanish.
 """
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from random import Random
 
 from halospec.controllers.arms import Arms, Earned, earned_in
-from halospec.controllers.numbers import Count, Length, Seed, Share, Weight
+from halospec.controllers.numbers import Count, Length, Seed, Share, Weight, require_range
 from halospec.controllers.protocol import Outcome
 
 
@@ -58,8 +59,7 @@ class Exp3Settings:
     seed: Seed = 1
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class Exp3Controller:

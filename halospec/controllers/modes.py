@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
@@ -123,6 +123,8 @@ def _in_client(name: str, spelled: Spelled, fields: Mapping[str, JsonValue]) -> 
     if start is None:
         raise UnknownMode(f"{rule.name} works inside the bundled server alone; write {AUTO}{spelled}.")
     settings = settings_of(rule, spelled.values)
+    if _chooses_threads(settings):
+        raise UnknownMode(f"{rule.name} can choose threads inside the bundled server alone; write {AUTO}{spelled}.")
     return Mode(
         name,
         rule.warmup_length(settings),
@@ -140,6 +142,8 @@ def _in_server(name: str, spelled: Spelled, fields: Mapping[str, JsonValue]) -> 
     if rule.in_server is None:
         raise UnknownMode(f"{rule.name} works in the client alone; write {spelled}.")
     settings = settings_of(rule, spelled.values)
+    if fields and _chooses_threads(settings):
+        raise UnknownMode(f"In {name!r} the rule chooses the threads; leave out joint or {' and '.join(fields)}.")
     return Mode(
         name,
         None,
@@ -148,6 +152,10 @@ def _in_server(name: str, spelled: Spelled, fields: Mapping[str, JsonValue]) -> 
         settings_as_json(rule, settings),
         {"draft_length": "auto", "length_policy": str(spelled), **fields},
     )
+
+
+def _chooses_threads(settings: Any) -> bool:
+    return bool(getattr(settings, "joint", False))
 
 
 def _request_fields(written: Spelled) -> dict[str, JsonValue]:

@@ -36,3 +36,15 @@ def require_between(name: str, length: int, min_length: int, max_length: int) ->
     """
     if not min_length <= length <= max_length:
         raise ValueError(f"{name} must lie from min_length to max_length, here {min_length} to {max_length}")
+
+
+def require_range(min_length: int, max_length: int) -> None:
+    """Make sure that there are lengths from a rule's shortest to its longest.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if min_length > max_length:
+        raise ValueError(f"min_length {min_length} is more than max_length {max_length}")

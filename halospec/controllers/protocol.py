@@ -63,7 +63,7 @@ class Outcome:
         ``None`` where the server did not say, or the request failed.
     decode_ms
         From the first token to the last: what ``completion_tokens - 1`` tokens took. ``None`` where the reply was not
-        streamed.
+        streamed, 0 where all of it came in one piece.
     round_log
         Every round, where the server logs them.
     """

@@ -25,7 +25,7 @@ from halospec.controllers.stops.confidence import ConfidenceRule, ConfidenceSett
 from halospec.controllers.stops.specdec_pp import SpecDecPpRule, SpecDecPpSettings
 from halospec.controllers.stops.svip import SvipRule, SvipSettings
 from halospec.controllers.thompson import ThompsonController, ThompsonSettings
-from halospec.controllers.uniform import UniformRule, UniformSettings
+from halospec.controllers.uniform import UniformController, UniformSettings
 
 
 class _Bounded(Protocol):
@@ -133,7 +133,7 @@ _IN_ORDER = (
     _stop("ada_edl", AdaEdlSettings, AdaEdlRule),
     _stop("specdec_pp", SpecDecPpSettings, SpecDecPpRule),
     Rule("cost_model", CostModelSettings, in_client=CostModelController, in_server=CostModelRule),
-    Rule("uniform", UniformSettings, in_server=lambda settings, _threads: UniformRule(settings)),
+    Rule("uniform", UniformSettings, in_server=_for_all_texts(UniformController)),
     Rule(
         "fixed",
         FixedSettings,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from random import Random
 
 from halospec.controllers.arms import Arms, earned_in
-from halospec.controllers.numbers import Count, Length, Positive, Seed, Weight
+from halospec.controllers.numbers import Count, Length, Positive, Seed, Weight, require_range
 from halospec.controllers.protocol import Outcome
 
 
@@ -44,8 +44,7 @@ class ThompsonSettings:
     seed: Seed = 1
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class ThompsonController:

@@ -1,7 +1,8 @@
 """Rule ``uniform``: every draft length as often as any other, whatever came of the last ones.
 
 What costs are recorded with: under it every length is measured within the same seconds, so that a machine which changes
-meanwhile does not favour one of them. It learns nothing and is no rival of the rules that do.
+meanwhile does not favour one of them. One generator serves all texts: with one for each, every text would begin with
+the same lengths. It learns nothing and is no rival of the rules that do.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halospec.controllers.numbers import Length, Seed
-from halospec.controllers.per_round import RoundController, Stepwise
+from halospec.controllers.numbers import Length, Seed, require_range
 from halospec.controllers.protocol import Outcome
 
 
@@ -24,12 +24,11 @@ class UniformSettings:
     seed: Seed = 1
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class UniformController:
-    """Draws the draft length of every step from a generator of its own."""
+    """Draws the draft length of every step."""
 
     def __init__(self, settings: UniformSettings) -> None:
         self._settings = settings
@@ -41,14 +40,3 @@ class UniformController:
 
     def update(self, outcome: Outcome) -> None:
         """Learn nothing."""
-
-
-class UniformRule:
-    """Draws for all texts from one generator: with one for each, every text would begin with the same lengths."""
-
-    def __init__(self, settings: UniformSettings) -> None:
-        self._controller = UniformController(settings)
-
-    def for_text(self) -> RoundController:
-        """Return the rule, which is the same for every text."""
-        return Stepwise(self._controller)

@@ -191,7 +191,7 @@ def interleaved_plan(
     for mode in modes:
         if not can_take_turns(mode_named(mode)):
             raise UnknownMode(
-                f"Mode {mode} learns from request to request and cannot take turns; leave it out of an interleaved"
+                f"Mode {mode} may learn from request to request and cannot take turns; leave it out of an interleaved"
                 " plan, or use --design blocked."
             )
     trials = (Trial(1, INTERLEAVED, phases, together=tuple(modes)),)

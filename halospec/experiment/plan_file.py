@@ -120,7 +120,7 @@ class _Trial(_Part):
         for name in self.together or (self.mode,):
             mode = mode_named(name)
             if self.together and not can_take_turns(mode):
-                raise ValueError(f"mode {name} learns from request to request and cannot take turns")
+                raise ValueError(f"mode {name} may learn from request to request and cannot take turns")
         return self
 
 

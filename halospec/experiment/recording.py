@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import asdict, dataclass
 
 from halospec.contention.activity import Activity, phase_of
@@ -11,12 +10,19 @@ from halospec.controllers.decision import Candidate, Decision
 from halospec.controllers.protocol import Outcome, RoundOutcome
 from halospec.endpoints.retry import Attempted
 from halospec.knobs.types import Switch
-from halospec.records.decisions import ChosenSetting, DecisionRecord, Reasons, WeighedSetting
+from halospec.records.decisions import (
+    LONGEST_MS,
+    MOST_ALARMS,
+    MOST_CHARACTERS,
+    ChosenSetting,
+    DecisionRecord,
+    Reasons,
+    WeighedSetting,
+)
 from halospec.records.schema import Phase, RequestRecord, Round
 from halospec.records.switches import SwitchRecord
 
 _DECIMALS = 4
-_LONGEST_TEXT = 400
 
 
 @dataclass(frozen=True)
@@ -180,10 +186,10 @@ def reasons_of(decision: Decision) -> Reasons:
     """Return why a controller chose what it did, as it is kept: four decimals, and nothing that is no number."""
     return Reasons(
         chosen=ChosenSetting(**asdict(decision.chosen)),
-        reason=decision.reason[:_LONGEST_TEXT],
-        candidates=tuple(_weighed(one) for one in decision.candidates if math.isfinite(one.round_ms)),
+        reason=decision.reason[:MOST_CHARACTERS],
+        candidates=tuple(_weighed(one) for one in decision.candidates if 0.0 <= one.round_ms <= LONGEST_MS),
         acceptance=tuple(round(min(max(share, 0.0), 1.0), _DECIMALS) for share in decision.acceptance),
-        alarms=tuple(alarm[:_LONGEST_TEXT] for alarm in decision.alarms),
+        alarms=tuple(alarm[:MOST_CHARACTERS] for alarm in decision.alarms[-MOST_ALARMS:]),
     )
 
 

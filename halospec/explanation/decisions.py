@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from halospec.analysis.modes import in_order
@@ -13,7 +14,7 @@ from halospec.records.decisions import DecisionRecord
 from halospec.records.schema import Phase, RequestRecord, Round
 from halospec.records.store import RunFiles, StoreError, read_lines, read_records
 
-RULES_THAT_EXPLAIN = "cost_model and auto:cost_model"
+RULES_THAT_EXPLAIN = ("cost_model", "auto:cost_model")
 
 
 class Told(Value):
@@ -77,11 +78,7 @@ def decisions_in(directory: Path) -> tuple[Told, ...]:
     ended = {_Request.of(record): record for record in records}
     found = tuple(told for request, record in ended.items() for told in _told(record, made.get(request, ())))
     if not found:
-        ran = listed(in_order(record.mode for record in records)) if records else "nothing"
-        raise StoreError(
-            f"{directory} holds no decisions: {ran} ran there, and the modes that say why they choose what they do are"
-            f" {RULES_THAT_EXPLAIN}."
-        )
+        raise StoreError(f"{directory} holds no decisions: {_why_none(records)}.")
     return found
 
 
@@ -113,14 +110,34 @@ def of(
     return wanted
 
 
+def _why_none(records: Sequence[RequestRecord]) -> str:
+    """Say why a run has no decisions."""
+    modes = in_order(record.mode for record in records)
+    explaining = [mode for mode in modes if mode.partition("@")[0] in RULES_THAT_EXPLAIN]
+    if explaining:
+        return f"{listed(explaining)} ran there, but its requests failed or the server gave no reasons"
+    return (
+        f"{listed(modes) if modes else 'nothing'} ran there, and the modes that say why they choose what they do are"
+        f" {listed(RULES_THAT_EXPLAIN)}"
+    )
+
+
 def _told(record: RequestRecord, decisions: Sequence[DecisionRecord]) -> Iterator[Told]:
     for place, decision in enumerate(decisions):
-        following = decisions[place + 1].round if place + 1 < len(decisions) else None
-        yield (
-            _of_request(record, decision)
-            if decision.round is None
-            else _of_rounds(record, decision, record.round_log[decision.round : following])
-        )
+        if decision.round is None:
+            yield _of_request(record, decision)
+        elif place + 1 < len(decisions):
+            yield _of_rounds(record, decision, record.round_log[decision.round : decisions[place + 1].round])
+        else:
+            yield _of_rounds(record, decision, _of_one_setting(record.round_log[decision.round :]))
+
+
+def _of_one_setting(rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """Return the rounds before any that ran otherwise than the first.
+
+    A server tells only so many decisions of a reply: what came after the last of them may not be what it decided.
+    """
+    return tuple(takewhile(lambda done: (done.limit, done.threads) == (rounds[0].limit, rounds[0].threads), rounds))
 
 
 def _of_request(record: RequestRecord, decision: DecisionRecord) -> Told:

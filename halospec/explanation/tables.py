@@ -19,6 +19,7 @@ from halospec.records.decisions import ChosenSetting, DecisionRecord
 _CANDIDATES_SHOWN = 5
 _THREADS = "on 2+1: with 2 threads for the target and 1 for the draft; where it is not said, with the server's own."
 _SETTINGS_SHOWN = 6
+_LEAST_SHARE_SHOWN = 0.005
 _ALARMS_SHOWN = 4
 
 
@@ -47,21 +48,23 @@ def step_tables(found: Sequence[Told]) -> list[RenderableType]:
 def overview_tables(found: Sequence[Overview]) -> list[RenderableType]:
     """Return what was chosen, and the alarms, a row for each mode and phase."""
     table = new_table("What was chosen", ["mode", "phase"], ["decisions"])
-    table.add_column("setting, share of the rounds", overflow="fold")
+    table.add_column("setting, share", overflow="fold")
     table.add_column("alarms", overflow="fold")
     previous = None
     for row in found:
-        shares = [f"{spoken(one.setting)}: {100 * one.share:.0f} %" for one in row.settings[:_SETTINGS_SHOWN]]
+        largest = [one for one in row.settings[:_SETTINGS_SHOWN] if one.share >= _LEAST_SHARE_SHOWN]
+        shares = [f"{spoken(one.setting)}: {100 * one.share:.0f} %" for one in largest]
         alarms = [f"{one.decisions} × {one.alarm}" for one in row.alarms[:_ALARMS_SHOWN]]
         table.add_row(
             mode_name(row.mode) if row.mode != previous else Text(""),
             row.phase.value,
             str(row.decisions),
-            Text(", ".join(_cut(shares, len(row.settings) - _SETTINGS_SHOWN))),
+            Text(", ".join(_cut(shares, len(row.settings) - len(largest)))),
             Text(printable(", ".join(_cut(alarms, len(row.alarms) - _ALARMS_SHOWN))) or MISSING),
         )
         previous = row.mode
-    return [table, Text(f"{_THREADS} Give --step to see why something was chosen.", style="dim")]
+    said = "share: of the rounds for which a decision held; where the server logs none, of the decisions."
+    return [table, Text(f"{said} {_THREADS} Give --step to see why something was chosen.", style="dim")]
 
 
 def spoken(setting: ChosenSetting) -> str:

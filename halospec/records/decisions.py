@@ -6,12 +6,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_Length = Annotated[int, Field(ge=0, lt=2**15)]
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Words = Annotated[str, Field(max_length=400)]
-
 MOST_CANDIDATES = 1024
 """More than any rule weighs: draft lengths times threads of two models."""
+
+MOST_ALARMS = 64
+
+MOST_CHARACTERS = 400
+"""Of a reason, or of an alarm."""
+
+LONGEST_MS = 1e12
+"""Beyond any round, and so short that quotients and sums are numbers."""
+
+_Length = Annotated[int, Field(ge=0, lt=2**15)]
+_Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_MS)]
+_Tokens = Annotated[float, Field(ge=1, le=1e9)]
+_Words = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 
 
 class _Part(BaseModel):
@@ -38,11 +47,11 @@ class WeighedSetting(ChosenSetting):
     Attributes
     ----------
     tokens_per_round, round_ms
-        Expected tokens of a round, and how long it was expected to take.
+        Expected tokens of a round, at least the one of the target, and how long it was expected to take.
     """
 
-    tokens_per_round: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    round_ms: _Amount
+    tokens_per_round: _Tokens
+    round_ms: _Milliseconds
 
     @property
     def ms_per_token(self) -> float:
@@ -71,7 +80,7 @@ class Reasons(_Part):
     reason: _Words
     candidates: tuple[WeighedSetting, ...] = Field(default=(), max_length=MOST_CANDIDATES)
     acceptance: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(default=(), max_length=MOST_CANDIDATES)
-    alarms: tuple[_Words, ...] = Field(default=(), max_length=64)
+    alarms: tuple[_Words, ...] = Field(default=(), max_length=MOST_ALARMS)
 
 
 class DecisionRecord(Reasons):

@@ -117,6 +117,7 @@ class Timeline:
         verify_ms = rounds.verify_us[chosen].astype(np.float64) / 1e3
         self.lengths = tuple(int(length) for length in np.unique(k))
         self._cells: dict[tuple[int, bool], _Cell] = {}
+        self._made: dict[tuple[int, bool], _Cell] = {}
         for length in self.lengths:
             for late in (False, True) if length else (False,):
                 places = np.flatnonzero((k == length) & ((missed > 1) == late) if length else k == 0)
@@ -136,7 +137,7 @@ class Timeline:
         ``missed`` tokens beyond 2 cost what the recorded catching up cost: a straight line in their number.
         """
         late = k > 0 and missed > 1
-        cell = self._cells.get((k, late)) or self._made_up(k, late)
+        cell = self._cells.get((k, late)) or self._made.get((k, late)) or self._made_up(k, late)
         place = (int(moment.start * self.length) + moment.rounds_since) % self.length
         taken = cell.near(place, self._stretch, moment.chance)
         draft_ms = cell.draft_ms[taken]
@@ -145,8 +146,9 @@ class Timeline:
         return draft_ms, cell.verify_ms[taken]
 
     def _made_up(self, k: int, late: bool) -> _Cell:
+        # Never from a cell that was itself made up: what one missed token costs would be lost.
         made = self._cells.get((k, not late)) or self._between(k, late)
-        self._cells[k, late] = made
+        self._made[k, late] = made
         return made
 
     def _between(self, k: int, late: bool) -> _Cell:
@@ -156,7 +158,7 @@ class Timeline:
             recorded = ", ".join(map(str, self.lengths)) or "none"
             raise CannotSimulate(
                 f"k = {k} lies outside what was recorded for {self._title} (k = {recorded}), and costs are not"
-                " extrapolated; record it, or bound the mode with @max_length=."
+                " extrapolated; record it, or do without it (--max-length bounds fixed ones, @max_length= a rule)."
             )
         below, above = (self._recorded(length, late) for length in (lower, upper))
         near = above if lower == 0 or upper - k < k - lower else below

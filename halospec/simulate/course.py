@@ -25,7 +25,7 @@ LEAST = "least"
 
 _BURNERS = re.compile(r"cpu:(\d{1,4})", re.ASCII)
 
-_TEXTS, _PLACES, _WARM_UP_TEXTS, _WARM_UP_PLACES, _DRIFT, _ACCEPTANCE = range(6)
+_TEXTS, _PLACES, _WARM_UP_TEXTS, _WARM_UP_PLACES, _DRIFT = range(5)
 """What random numbers are drawn for: each purpose has its own, so that none shifts another's."""
 
 
@@ -144,10 +144,13 @@ def condition_named(recording: Recording, load: str) -> int:
     loaded = sorted((n, name) for name in conditions if (n := _burners(name)) > 0)
     if load in (MOST, LEAST) and loaded:
         load = loaded[-1 if load == MOST else 0][1]
+    if not conditions:
+        raise CannotSimulate("The recording has texts but no timed rounds; record it without --no-costs.")
     if load not in conditions:
+        that_is = ", that is, none with load burners" if load in (MOST, LEAST) else ""
         raise CannotSimulate(
-            f"The recording has no condition {load!r}; it has {', '.join(conditions) or 'none'}. Record it, or change"
-            " the scenario's load."
+            f"The recording has no condition {load!r}{that_is}; it has {', '.join(conditions)}. Record it, or"
+            " change the scenario's load."
         )
     return conditions.index(load)
 

@@ -77,7 +77,7 @@ def percent(value: float) -> str:
 
 
 def difference_cell(difference: Difference | None) -> Cell:
-    """Return a difference with its interval, strong where it is certainly better."""
+    """Return a difference with its interval, strong where all of that is below 0."""
     if difference is None:
         return Cell(MISSING)
     text = percent(difference.percent)
@@ -92,7 +92,7 @@ def caption(study: Study) -> str:
         return "One seed: no intervals, and nothing can be told apart."
     return (
         f"Time per token, % more than the reference; less than 0 is better. In brackets {CONFIDENCE:.0%} intervals"
-        f" (Student's t on log ratios, paired over {study.seeds} seeds), each by itself; strong: better for certain."
+        f" (Student's t on log ratios, paired over {study.seeds} seeds), each by itself; strong: all below 0."
         " Seeds vary the simulation alone, that is which recorded rounds and texts follow each other: the intervals"
         f" hold for the texts and costs recorded as {study.pair}, not for other machines or models. References were"
         " chosen with the same seeds, which flatters them a little."

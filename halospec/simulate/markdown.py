@@ -11,7 +11,7 @@ from halospec.simulate.grids import Cell, Grid, Row, study_grids
 
 
 def study_markdown(study: Study) -> str:
-    """Return a study's tables as Markdown; what is better for certain is bold."""
+    """Return a study's tables as Markdown; what has its whole interval below 0 is bold."""
     return "\n".join(line for grid in study_grids(study) for line in grid_lines(grid))
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
+from halospec.controllers.protocol import MAX_DRAFT_LENGTH
 from halospec.cores import available_cores
 from halospec.recordings.types import Recording
 from halospec.simulate.bins import Binned, binned, bins_of
+from halospec.simulate.errors import CannotSimulate
 from halospec.simulate.findings import Study
 from halospec.simulate.interrupts import children_born_deaf
 from halospec.simulate.outcomes import Outcomes
@@ -80,6 +82,8 @@ def study(
     """
     if not seeds or not scenarios:
         raise ValueError("A study needs at least one seed and one scenario.")
+    if not 0 <= max_length <= MAX_DRAFT_LENGTH:
+        raise CannotSimulate(f"Fixed draft lengths go up to {MAX_DRAFT_LENGTH}, and {max_length} is no bound for them.")
     fixed = tuple(f"fixed_{k}" for k in range(max_length + 1))
     every = tuple(dict.fromkeys((*fixed, *spellings, *contenders, *others, *tracked)))
     work = _Work(recording, every, simulate)

@@ -12,7 +12,7 @@ from halospec.simulate.grids import Grid, study_grids
 
 
 def study_tables(study: Study) -> tuple[Table, ...]:
-    """Return a study's tables for the terminal; what is better for certain is bold."""
+    """Return a study's tables for the terminal; what has its whole interval below 0 is bold."""
     return tuple(_table(grid) for grid in study_grids(study))
 
 

@@ -12,7 +12,9 @@ import pytest
 import control
 from control_parts import overhead, policies, validating
 from control_parts.asking import Asked, LivePlan
+from halospec.contention.protocol import ContentionError
 from halospec.controllers.modes import mode_named
+from halospec.endpoints.types import EndpointError
 from halospec.recordings.files import write_recording
 from halospec.recordings.visits import QUIET_MACHINE, Condition
 from halospec.simulate.simulation import simulate
@@ -78,6 +80,37 @@ def test_overhead_lists_every_rule_and_names_the_dear_ones():
     assert [len(one.us) for one in found] == [2, 2, 2]
     assert found[1].rounds > 5
     assert found[2].rounds == 1
+
+
+def test_a_stop_is_asked_at_every_place_so_that_all_its_work_is_timed():
+    class AfterTwo:
+        begun = asked = 0
+
+        def begin(self):
+            self.begun += 1
+            self.asked = 0
+
+        def ends_before(self, place):
+            self.asked += 1
+            return self.asked > 2
+
+    stop = AfterTwo()
+    rounds = overhead.Rounds(seed=1)
+    assert [rounds.drafted(stop, number, limit) for number, limit in ((0, 8), (63, 8), (5, 1), (5, 0))] == [2, 2, 1, 0]
+    assert stop.begun == 4
+
+
+FAILURES = [EndpointError("The server went away.", retryable=True), ContentionError("No load.")]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_fails_on_the_way_is_one_sentence(monkeypatch, tmp_path, failure):
+    def fail(given):
+        raise failure
+
+    monkeypatch.setattr(control, "validate", fail)
+    with pytest.raises(SystemExit, match=rf"control\.py: {failure}"):
+        control.main(["validate", "--out", str(tmp_path)])
 
 
 def test_a_rule_is_dear_by_the_median_of_its_repetitions():

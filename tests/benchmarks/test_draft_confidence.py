@@ -132,3 +132,24 @@ def test_it_prints_coefficients_losses_and_calibration_of_a_recording(tmp_path, 
     }
     assert losses["fitted on both"] < losses["fitted on log odds"] < losses["base rate"] == 1.0
     assert sum("groups of the same size" in line for line in lines) == 4
+
+
+def test_a_single_group_leaves_nothing_to_fit_to(texts):
+    with pytest.raises(SystemExit, match="--folds 1 leaves nothing to fit to"):
+        program.tokens_of(texts, folds=1)
+
+
+def test_a_wrong_certainty_costs_much_and_not_infinitely_much():
+    assert program.log_loss(np.array([1.0, 0.0]), np.array([False, True])) == pytest.approx(-np.log(1e-12))
+
+
+def test_texts_shorter_than_a_draft_hold_none():
+    tokens = program.tokens_of([made_text("a", 1, length=3), made_text("b", 2, length=4)], folds=2)
+    for length in (5, 8, 16):
+        assert len(program.drafts(tokens, np.ones(7), length).kept) == 0
+
+
+def test_a_directory_without_a_recording_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["draft_confidence.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"draft_confidence\.py: There is no recording"):
+        program.main()

@@ -8,6 +8,7 @@ from halospec.controllers.cost_model.cusum import Cusum
 
 _FIRST_GUESS = 0.7
 _GUESS_ROUNDS = 3.0
+_FIRST_ROUNDS = 6.0
 _LEAST, _MOST = 0.01, 0.995
 _KEPT_AFTER_AN_ALARM = 0.1
 
@@ -101,7 +102,8 @@ class Acceptance:
         self._trials = [_KEPT_AFTER_AN_ALARM * count for count in self._trials]
 
     def _estimate(self) -> None:
-        before = (sum(self._hits) + _GUESS_ROUNDS * _FIRST_GUESS) / (sum(self._trials) + _GUESS_ROUNDS)
+        tried = sum(self._trials)
+        before = (sum(self._hits) + _FIRST_ROUNDS * _FIRST_GUESS) / (tried + _FIRST_ROUNDS)
         for j, (hits, trials) in enumerate(zip(self._hits, self._trials, strict=True)):
             before = min(max((hits + _GUESS_ROUNDS * before) / (trials + _GUESS_ROUNDS), _LEAST), _MOST)
             self._hazards[j] = before

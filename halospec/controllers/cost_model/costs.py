@@ -1,11 +1,13 @@
 """What a pass costs: the target's by its width, the draft's by what it drafts; recent rounds weigh more.
 
-Both are a known shape, stretched to what is measured: the shape says how lengths compare that were not tried lately,
-the measurements say the rest. In a regime without history the shape is a guess (the target's pass grows by an eighth of
-itself a position); later it is what was learned before.
+Of the target's pass the shape over widths is kept apart from its level: the shape says how lengths compare, also those
+that were not tried lately. In the beginning it is a guess (a pass grows by an eighth of itself a position); a new
+regime begins with the old one's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 SLOPE_GUESS = 0.12
 DRAFT_GUESS = 0.35
@@ -14,58 +16,66 @@ CATCH_UP_GUESS = 0.5
 """Taking in one more token beside the first, against a draft pass."""
 _WIDEST = 64
 _PSEUDO_ROUNDS = 2.0
+_TILT_ROUNDS = 30.0
+_MOST_TRUSTED = 60.0
+"""A width's place in the shape goes on to move by at least the 60th part of a surprise."""
+_TRUSTED_ELSEWHERE = 8.0
 
 
 class VerifyCost:
-    """Time of the target's pass by its width, from 1: a stretched and tilted shape, and each width's own mean.
+    """Time of the target's pass by its width, from 1: a shape that is learned slowly, stretched and tilted fast.
 
-    Least squares on (shape, width - 1), with a ridge that pulls towards the shape as it is (notes of the ridge are in
-    rounds: it counts for ``shape_rounds`` of them). A width's own rounds then count against the curve.
+    How widths compare is a matter of the model and of the machine's kernels (one position is often far cheaper than
+    two), and stays; how long passes take at all changes with what else runs. So each width's place in the shape follows
+    all that was ever measured of it, and least squares on (shape, width - 1) over recent passes, with a ridge towards
+    the shape as it is, say the rest.
 
     Parameters
     ----------
     shape_ms
         Known or guessed times by width; ``None`` where nothing is known: the first measurement then sets the level.
+    trusted
+        How many passes of each width stand behind the shape.
+    shape_rounds
+        How many passes a guessed place in the shape counts for.
     slope_guess
         What each further position adds, as a share of the narrowest pass, where nothing is known.
     """
 
     def __init__(
-        self, shape_ms: list[float] | None, memory: float, shape_rounds: float, slope_guess: float = SLOPE_GUESS
+        self,
+        shape_ms: list[float] | None,
+        memory: float,
+        shape_rounds: float,
+        slope_guess: float = SLOPE_GUESS,
+        trusted: Mapping[int, float] | None = None,
     ) -> None:
         self._shape = shape_ms
         self._slope_guess = slope_guess
         self._memory = memory
         self._shape_rounds = shape_rounds
-        self._sum: dict[int, float] = {}
-        self._n: dict[int, float] = {}
+        self._trusted = dict(trusted or {})
+        self._recent: dict[int, float] = {}
         self._xx = self._xz = self._zz = self._xy = self._zy = 0.0
         self._stretch, self._tilt = 1.0, 0.0
         self.rounds = 0.0
         """Recent rounds, discounted."""
 
-    @property
-    def is_guess(self) -> bool:
-        """Whether nothing at all is known."""
-        return self._shape is None
-
     def known(self, width: int) -> float:
         """Return how many recent rounds had this width."""
-        return self._n.get(width, 0.0)
+        return self._recent.get(min(width, _WIDEST), 0.0)
 
     def add(self, width: int, verify_ms: float, weight: float = 1.0) -> None:
-        """Count a pass."""
+        """Count a pass, or ``weight`` of them that took this long on average."""
         width = min(width, _WIDEST)
         if self._shape is None:
             slope = self._slope_guess
             level = verify_ms / (1.0 + slope * (width - 1))
             self._shape = [level * (1.0 + slope * i) for i in range(_WIDEST)]
         memory = self._memory if weight == 1.0 else self._memory**weight
-        for other in self._n:
-            self._n[other] *= memory
-            self._sum[other] *= memory
-        self._n[width] = self._n.get(width, 0.0) + weight
-        self._sum[width] = self._sum.get(width, 0.0) + weight * verify_ms
+        for other in self._recent:
+            self._recent[other] *= memory
+        self._recent[width] = self._recent.get(width, 0.0) + weight
         self.rounds = self.rounds * memory + weight
         x, z = self._shape[width - 1], width - 1.0
         self._xx = memory * self._xx + weight * x * x
@@ -74,12 +84,12 @@ class VerifyCost:
         self._xy = memory * self._xy + weight * x * verify_ms
         self._zy = memory * self._zy + weight * z * verify_ms
         self._fit(x)
+        self._reshape(width, verify_ms, weight)
 
     def forget(self, kept: float) -> None:
-        """Let everything so far count for less."""
-        for width in self._n:
-            self._n[width] *= kept
-            self._sum[width] *= kept
+        """Let the level so far count for less; the shape stays."""
+        for width in self._recent:
+            self._recent[width] *= kept
         self.rounds *= kept
         self._xx, self._xz, self._zz, self._xy, self._zy = (
             kept * total for total in (self._xx, self._xz, self._zz, self._xy, self._zy)
@@ -87,30 +97,35 @@ class VerifyCost:
 
     def ms(self, width: int) -> float:
         """Return the expected time of a pass."""
-        width = min(width, _WIDEST)
-        n = self._n.get(width)
-        if not n:
-            return self._curve(width)
-        pull = self._shape_rounds
-        return (self._sum[width] + pull * self._curve(width)) / (n + pull)
-
-    def table(self, stretch: float) -> list[float] | None:
-        """Return the expected time by width, times a factor: the shape of another regime."""
-        if self._shape is None:
-            return None
-        return [stretch * max(self.ms(width), 1e-3) for width in range(1, _WIDEST + 1)]
-
-    def _curve(self, width: int) -> float:
         if self._shape is None:
             return 0.0
+        width = min(width, _WIDEST)
         shape = self._shape[width - 1]
         # A tilt taken from narrow passes must not make wide ones cheaper than the narrowest.
         return max(self._stretch * shape + self._tilt * (width - 1.0), 0.5 * self._stretch * self._shape[0])
 
+    def stretched(self, factor: float) -> VerifyCost:
+        """Return this as the guess of another regime, times a factor."""
+        shape = None
+        if self._shape is not None:
+            shape = [max(factor * self.ms(width), 1e-3) for width in range(1, _WIDEST + 1)]
+        trusted = {width: min(n, _TRUSTED_ELSEWHERE) for width, n in self._trusted.items()}
+        return VerifyCost(shape, self._memory, self._shape_rounds, self._slope_guess, trusted)
+
+    def _reshape(self, width: int, verify_ms: float, weight: float) -> None:
+        """Move a width's place in the shape towards a measurement, the less the more there were."""
+        if self._shape is None:
+            return
+        trusted = min(self._trusted.get(width, 0.0) + weight, _MOST_TRUSTED)
+        self._trusted[width] = trusted
+        surplus = min(max(verify_ms / self.ms(width) - 1.0, -0.5), 1.0)
+        step = min(weight, trusted) / (trusted + self._shape_rounds)
+        self._shape[width - 1] *= 1.0 + step * surplus
+
     def _fit(self, level: float) -> None:
-        """Solve the two normal equations; the ridge on the tilt is worth ``shape_rounds`` rounds of five positions."""
+        """Solve the two normal equations; the ridge on the tilt is worth some rounds of five positions."""
         pull_stretch = _PSEUDO_ROUNDS * 0.05 * level * level
-        pull_tilt = self._shape_rounds * 16.0
+        pull_tilt = _TILT_ROUNDS * 16.0
         a, b, d = self._xx + pull_stretch, self._xz, self._zz + pull_tilt
         p, q = self._xy + pull_stretch, self._zy
         determinant = a * d - b * b

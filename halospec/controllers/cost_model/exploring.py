@@ -8,6 +8,20 @@ from halospec.controllers.cost_model.prediction import Prediction
 from halospec.controllers.cost_model.settings import CostModelSettings
 
 _STEPS = (-1, 1, 2)
+_FIRST_LOOK = 8.0
+"""Drafts, recent ones, before not drafting may be taken for the best."""
+
+
+def looked_at(predictions: Sequence[Prediction], trials: Sequence[float]) -> list[Prediction]:
+    """Return what may be chosen: not drafting only once enough drafts were seen, since it shows nothing of them.
+
+    Parameters
+    ----------
+    trials
+        How many recent rounds tried each position.
+    """
+    drafting = [one for one in predictions if one.k > 0]
+    return drafting if drafting and trials[0] < _FIRST_LOOK else list(predictions)
 
 
 def worth_trying(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from halospec.controllers.cost_model.acceptance import Acceptance
 from halospec.controllers.cost_model.cusum import Cusum
-from halospec.controllers.cost_model.exploring import any_neighbour, worth_trying
+from halospec.controllers.cost_model.exploring import any_neighbour, looked_at, worth_trying
 from halospec.controllers.cost_model.limits import permitted
 from halospec.controllers.cost_model.prediction import Prediction, predict
 from halospec.controllers.cost_model.regimes import Passes, Regimes
@@ -18,6 +18,8 @@ from halospec.controllers.missed import AT_THE_START, missed_after
 from halospec.controllers.protocol import Outcome
 
 _ALONE = 1
+_MOST_SAVED = 50.0
+"""Requests over which time is set aside at most."""
 
 
 class CostModelController:
@@ -62,7 +64,8 @@ class CostModelController:
         if not outcome.success:
             return
         self._tokens = outcome.completion_tokens or self._tokens
-        self._credit_ms += self._settings.request_probe_share * (outcome.decode_ms or outcome.latency_ms)
+        earned_ms = self._settings.request_probe_share * (outcome.decode_ms or outcome.latency_ms)
+        self._credit_ms = min(self._credit_ms + earned_ms, _MOST_SAVED * earned_ms)
         alarms = self._learn_rounds(outcome) if _is_timed(outcome) else self._learn_totals(outcome)
         self._alarms = tuple(dict.fromkeys(alarms))
 
@@ -83,13 +86,14 @@ class CostModelController:
         self._weighed = predict(
             regime, acceptance.hazards, acceptance.trials, lengths, self._threads, _ALONE, AT_THE_START
         )
-        allowed = permitted(self._weighed, regime.spread, settings)
+        allowed = permitted(looked_at(self._weighed, acceptance.trials), regime.spread, settings)
         best, self._reason = settled(allowed, (self._length, *self._threads), settings)
         self._length = best.k
         tried = self._tried(allowed, best, fresh=regime.rounds < settings.fresh_rounds)
         if tried is None:
             return best.k
-        self._reason = "tried: of this length little is known lately"
+        of_what = "of this length little is known lately" if best.k else "whether drafting still does not pay"
+        self._reason = f"tried: {of_what}"
         return tried.k
 
     def _tried(self, allowed: list[Prediction], best: Prediction, *, fresh: bool) -> Prediction | None:
@@ -146,7 +150,8 @@ class CostModelController:
         if tokens is None or accepted is None or tokens < 2:
             return []
         rounds = max(tokens - 1 - accepted, 1)
-        round_ms = (outcome.decode_ms if outcome.decode_ms is not None else outcome.latency_ms) / rounds
+        # Where all tokens came in one piece, only the latency tells what they took.
+        round_ms = (outcome.decode_ms or outcome.latency_ms) / rounds
         k = outcome.draft_length
         passes = Passes((0, _ALONE), (0, _ALONE), k + 1, k, AT_THE_START, 0.0, round_ms, float(rounds))
         changed = self._known_by(whole_rounds=True).add(passes)

@@ -6,7 +6,7 @@ import random
 
 from halospec.controllers.cost_model.acceptance import Acceptance, TextAcceptance
 from halospec.controllers.cost_model.cusum import Cusum
-from halospec.controllers.cost_model.exploring import any_neighbour, cheapest_probe, worth_trying
+from halospec.controllers.cost_model.exploring import any_neighbour, cheapest_probe, looked_at, worth_trying
 from halospec.controllers.cost_model.limits import permitted
 from halospec.controllers.cost_model.prediction import Prediction, predict
 from halospec.controllers.cost_model.regimes import Passes, Regimes
@@ -21,6 +21,8 @@ _WEIGH_EVERY = 4
 """Rounds between two evaluations, as long as nothing changes."""
 _MOST_SAVED = 400.0
 """Rounds over which time is set aside at most."""
+_LEAST_LOSS = 0.03
+"""Of a try out of not drafting: a prediction that it costs nothing is worth little, for lack of recent drafts."""
 _FIRST_PROBES = 2.0
 """Rounds with each setting of the threads before it is judged."""
 _SURPRISE = 2.5
@@ -47,8 +49,17 @@ class CostModelRule:
         """In force where none are chosen: the first offered, or what the last rounds ran with."""
         self.length = settings.start_length
         """What the last text had come to; where the next begins."""
-        self.credit_ms = 0.0
-        """Time set aside for trying what is not predicted to be best."""
+        self.length_credit_ms = self.threads_credit_ms = 0.0
+        """Time set aside for trying other lengths than the best, and other threads."""
+
+    def earn(self, duration_ms: float) -> None:
+        """Set aside a share of what a round took, for tries."""
+        settings = self.settings
+        fewer_than_most = any(threads > self.threads[0] for threads, _ in self.offered)
+        for_lengths_ms = settings.probe_share * duration_ms
+        for_threads_ms = settings.thread_probe_share * duration_ms if fewer_than_most else for_lengths_ms
+        self.length_credit_ms = min(self.length_credit_ms + for_lengths_ms, _MOST_SAVED * for_lengths_ms)
+        self.threads_credit_ms = min(self.threads_credit_ms + for_threads_ms, _MOST_SAVED * for_threads_ms)
 
     def for_text(self) -> CostModelText:
         """Return the rule at the beginning of a text."""
@@ -68,14 +79,18 @@ class CostModelText:
         self._sequences = 1
         self._due = 0
         self._weighed: list[Prediction] = []
+        self._looked_at: list[Prediction] = []
         self._allowed: list[Prediction] = []
         self._best: Prediction | None = None
         self._chosen = Setting(rule.length)
         self._asked = rule.threads
         self._repeat: Setting | None = None
+        self._not_granted: set[tuple[int, int]] = set()
+        """Threads that this text's request has others for."""
         self._probing = False
         self._reason = self._why_best = "nothing is known yet"
         self._alarms: tuple[str, ...] = ()
+        self._heard: tuple[str, ...] = ()
 
     def choose(self, sequences: int = 1) -> Setting:
         """Return what the next round is to use."""
@@ -93,6 +108,8 @@ class CostModelText:
             if rule.offered
             else rule.threads
         )
+        if setting != self._chosen:
+            self._alarms, self._heard = self._heard, ()
         self._chosen = setting
         return setting
 
@@ -111,7 +128,7 @@ class CostModelText:
             draft_ms=done.draft_ms,
             verify_ms=done.verify_ms,
         )
-        surprise = rule.regimes.now.deviation(passes)
+        surprise = rule.regimes.now.deviation(passes) if self._probing else None
         alarms = []
         changed = rule.regimes.add(passes)
         if changed is not None:
@@ -123,12 +140,13 @@ class CostModelText:
         self._missed = missed_after(self._missed, done.k, done.accepted)
         self._repeat = None
         if alarms:
-            self._alarms = tuple(alarms)
+            self._heard = (*self._heard, *alarms)
             self._due = 0
-        elif self._probing and surprise is not None and abs(surprise) > _SURPRISE:
+        elif self._probing and (done.threads, done.draft_threads or self._asked[1]) != self._asked:
+            self._not_granted.add(self._asked)
+        elif surprise is not None and abs(surprise) > _SURPRISE:
             self._repeat = self._chosen
-        earned_ms = self._settings.probe_share * done.duration_ms
-        rule.credit_ms = min(rule.credit_ms + earned_ms, _MOST_SAVED * earned_ms)
+        rule.earn(done.duration_ms)
 
     def explain(self) -> Decision:
         """Say what was chosen last and why."""
@@ -152,7 +170,8 @@ class CostModelText:
             for threads in rule.offered or (rule.threads,)
             for one in predict(regime, hazards, trials, lengths, threads, self._sequences, self._missed)
         ]
-        self._allowed = permitted(self._weighed, regime.spread, settings)
+        self._looked_at = looked_at(self._weighed, trials)
+        self._allowed = permitted(self._looked_at, regime.spread, settings)
         self._best, self._why_best = settled(self._allowed, (rule.length, *rule.threads), settings)
         rule.length = self._best.k
         if rule.offered:
@@ -206,16 +225,16 @@ class CostModelText:
             return None
         regime = rule.regimes.now
         catch_up_ms = regime.draft((best.draft_threads, self._sequences)).per_missed_ms * max(self._missed - 2, 0)
-        if not self._afford(found.loss_ms(best.ms_per_token) + catch_up_ms):
+        if not self._afford(max(found.loss_ms(best.ms_per_token), _LEAST_LOSS * found.ms) + catch_up_ms):
             return None
         self._reason = "tried: whether drafting still does not pay"
         return found
 
     def _afford(self, loss_ms: float) -> bool:
         """Pay for a try out of the share of the time that is set aside for it; return whether there is enough."""
-        if self._rule.credit_ms < loss_ms:
+        if self._rule.length_credit_ms < loss_ms:
             return False
-        self._rule.credit_ms -= max(loss_ms, 0.0)
+        self._rule.length_credit_ms -= max(loss_ms, 0.0)
         return True
 
     def _other_threads(self) -> Prediction | None:
@@ -225,20 +244,25 @@ class CostModelText:
             return None
         regime, sequences = rule.regimes.now, self._sequences
         for threads in rule.offered:
+            if threads in self._not_granted:
+                continue
             is_new = regime.verify((threads[0], sequences)).rounds < _FIRST_PROBES
             draft_is_new = regime.draft((threads[1], sequences)).rounds < _FIRST_PROBES
             if is_new or (draft_is_new and best.k > 0):
                 wanted = min(max(best.k, 1), 2) if draft_is_new and best.k > 0 else self._settings.min_length
                 self._probing = True
                 self._reason = "tried: these threads are unknown in this state of the machine"
-                return next((one for one in self._with_threads(*threads) if one.k >= wanted), None)
+                # Whatever the limits are: what nobody has tried is not known to exceed them.
+                with_these = (one for one in self._looked_at if (one.threads, one.draft_threads) == threads)
+                return next((one for one in with_these if one.k >= wanted), None)
         others = [threads for threads in rule.offered if threads[0] != best.threads]
         if not others:
             return None
         least = min(others, key=lambda threads: regime.verify((threads[0], sequences)).rounds)
         probe = cheapest_probe(self._with_threads(*least), best.ms_per_token)
-        if probe is None or not self._afford(probe.loss_ms(best.ms_per_token)):
+        if probe is None or rule.threads_credit_ms < probe.loss_ms(best.ms_per_token):
             return None
+        rule.threads_credit_ms -= max(probe.loss_ms(best.ms_per_token), 0.0)
         self._probing = True
         self._reason = "tried: whether other threads are still slower"
         return probe

@@ -80,11 +80,13 @@ class Regime:
         found = self._verify.get(target)
         if found is None:
             like = _nearest(self._verify, target)
-            shape = None if like is None else self._verify[like].table(1.0)
-            slope = SLOPE_GUESS + DRAFT_GUESS if self.whole_rounds else SLOPE_GUESS
-            found = VerifyCost(shape, self._settings.cost_memory, self._settings.shape_rounds, slope)
+            found = self._first_verify() if like is None else self._verify[like].stretched(1.0)
             self._verify[target] = found
         return found
+
+    def _first_verify(self) -> VerifyCost:
+        slope = SLOPE_GUESS + DRAFT_GUESS if self.whole_rounds else SLOPE_GUESS
+        return VerifyCost(None, self._settings.cost_memory, self._settings.shape_rounds, slope)
 
     def draft(self, draft: tuple[int, int]) -> DraftCost:
         """Return the draft's cost with such threads; an educated guess where there is none."""
@@ -115,15 +117,13 @@ class Regime:
 
     def deviation(self, round_: Passes) -> float | None:
         """Return a round's deviation from what was expected, in standard deviations; None where little is known."""
-        if self.verify(round_.target).rounds < _ENOUGH:
-            return None
-        if round_.k > 0 and not self.whole_rounds and self.draft(round_.draft).rounds < _ENOUGH:
+        if not self._foresees(round_):
             return None
         return self._log_ratio(round_) / max(self.spread, _LEAST_SPREAD)
 
     def add(self, round_: Passes) -> None:
         """Count a round."""
-        if self.deviation(round_) is not None:
+        if self._foresees(round_):
             off = min(abs(self._log_ratio(round_)), 3.0 * max(self.spread, _LEAST_SPREAD))
             variance = _SPREAD_MEMORY * self.spread**2 + (1 - _SPREAD_MEMORY) * off * off
             self.spread = math.sqrt(variance)
@@ -158,13 +158,15 @@ class Regime:
             else verify_factor
         )
         new = Regime(self._settings, number, whole_rounds=self.whole_rounds)
-        memory, shape_rounds = self._settings.cost_memory, self._settings.shape_rounds
-        new._verify = {
-            key: VerifyCost(cost.table(verify_factor), memory, shape_rounds) for key, cost in self._verify.items()
-        }
+        new._verify = {key: cost.stretched(verify_factor) for key, cost in self._verify.items()}
         new._draft = {key: cost.stretched(draft_factor) for key, cost in self._draft.items()}
         new.spread = self.spread
         return new
+
+    def _foresees(self, round_: Passes) -> bool:
+        if self.verify(round_.target).rounds < _ENOUGH:
+            return False
+        return round_.k == 0 or self.whole_rounds or self.draft(round_.draft).rounds >= _ENOUGH
 
     def _log_ratio(self, round_: Passes) -> float:
         expected = self.expected_ms(round_.target, round_.draft, round_.width, round_.k, round_.missed)
@@ -184,7 +186,9 @@ class Regimes:
         self.now = self._remembered[0]
 
     def add(self, round_: Passes) -> str | None:
-        """Take in a round; return what was found to have changed, in a few words."""
+        """Take in a round; return what was found to have changed, in a few words. One without a time says nothing."""
+        if round_.verify_ms <= 0.0:
+            return None
         deviation = self.now.deviation(round_)
         alarm = deviation is not None and self._chart.add(deviation)
         self._waiting.append(round_)

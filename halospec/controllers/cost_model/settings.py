@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from halospec.controllers.protocol import MAX_DRAFT_LENGTH
+
 
 @dataclass(frozen=True)
 class CostModelSettings:
@@ -11,6 +13,8 @@ class CostModelSettings:
 
     Attributes
     ----------
+    start_length
+        Length of the first draft; where it lies outside the lengths allowed, the nearest of them.
     joint
         Also choose the threads of both models (inside the bundled server only).
     itl_slo_ms, tpot_slo_ms
@@ -29,7 +33,11 @@ class CostModelSettings:
     reach, fresh_reach
         By how much worse than the best a length may be predicted to be and still be tried.
     probe_share
-        Inside a server: the share of the time that tries may cost, by prediction.
+        Inside a server: the share of the time that tries of other lengths may cost, by prediction, and that of tries of
+        fewer threads.
+    thread_probe_share
+        The share that tries of more threads may cost. A machine that becomes busy shows at once in rounds with many
+        threads; one that is left alone again does not show in rounds with few.
     request_probe_share
         In the client: the share of the time that requests with a draft may cost while not drafting is best.
     cost_memory, acceptance_memory, text_memory
@@ -38,7 +46,7 @@ class CostModelSettings:
     text_spread
         Standard deviation, in log odds, by which texts are taken to differ in acceptance.
     shape_rounds
-        How many rounds' worth the shape of the cost curve counts for, against what a single length was measured at.
+        How many passes the guess of what a width costs, relative to others, counts for.
     cost_alarm, acceptance_alarm
         Decision intervals of the two CUSUM charts, in standard deviations.
     slack
@@ -47,6 +55,8 @@ class CostModelSettings:
         Log ratio from which on a change of costs is another state of the machine; a smaller one is drift.
     regimes
         How many states of the machine are remembered.
+    seed
+        Of what is drawn.
     """
 
     start_length: int = 4
@@ -65,12 +75,13 @@ class CostModelSettings:
     reach: float = 0.05
     fresh_reach: float = 0.2
     probe_share: float = 0.005
+    thread_probe_share: float = 0.02
     request_probe_share: float = 0.02
     cost_memory: float = 0.995
     acceptance_memory: float = 0.995
     text_memory: float = 0.98
     text_spread: float = 0.6
-    shape_rounds: float = 30.0
+    shape_rounds: float = 2.0
     cost_alarm: float = 7.0
     regime_step: float = 0.25
     acceptance_alarm: float = 5.0
@@ -79,8 +90,10 @@ class CostModelSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_length <= self.max_length <= 16:
-            raise ValueError("min_length and max_length must be from 0 to 16, the first not above the second")
+        if not 0 <= self.min_length <= self.max_length <= MAX_DRAFT_LENGTH:
+            raise ValueError(
+                f"min_length and max_length must be from 0 to {MAX_DRAFT_LENGTH}, the first not above the second"
+            )
         if not self.min_length <= self.start_length <= self.max_length:
             object.__setattr__(self, "start_length", min(max(self.start_length, self.min_length), self.max_length))
         for name in (
@@ -90,6 +103,7 @@ class CostModelSettings:
             "settled_dither",
             "fresh_dither",
             "probe_share",
+            "thread_probe_share",
             "request_probe_share",
         ):
             if not 0.0 <= getattr(self, name) < 1.0:
@@ -97,6 +111,9 @@ class CostModelSettings:
         for name in ("cost_memory", "acceptance_memory", "text_memory"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be above 0 and at most 1")
+        for name in ("reach", "fresh_reach", "fresh_rounds", "regime_step", "slack"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} must be at least 0")
         for name in ("well_known", "shape_rounds", "text_spread", "cost_alarm", "acceptance_alarm"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0")

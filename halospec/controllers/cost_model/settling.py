@@ -28,5 +28,5 @@ def settled(
         return best, f"best{among}"
     margin = settings.hysteresis if held[1:] == (best.threads, best.draft_threads) else settings.thread_hysteresis
     if kept.ms_per_token <= best.ms_per_token * (1.0 + margin):
-        return kept, f"kept: within {margin:.0%} of the best{among}"
-    return best, f"moved: the best{among}, by {kept.ms_per_token / best.ms_per_token - 1.0:.0%}"
+        return kept, f"kept: within {margin:.1%} of the best{among}"
+    return best, f"moved: the best{among}, by {kept.ms_per_token / best.ms_per_token - 1.0:.1%}"

@@ -15,8 +15,8 @@ text. gamma, beta1, beta2, epsilon and the target are the paper's; it names no f
 
 Where it departs: the draft ends before the doubtful token, as the paper says and Draft & Verify's code does not. The
 first token is always proposed, or else a lambda that is too high would end all drafts and never learn that it is. "As
-long as it may be" is the limit in force, which is below ``max_length`` where a text is about to end. The smoothed rate
-begins at the target, not at 0.
+long as it may be" is the limit in force; a draft that the end of the text cuts short counts as one that ended early.
+The smoothed rate begins at the target, not at 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from halospec.controllers.numbers import Length, Positive, Share
+from halospec.controllers.numbers import Length, Positive, Share, require_range
 from halospec.controllers.per_round import DraftPlace
 from halospec.controllers.protocol import RoundOutcome
 from halospec.controllers.stops.watching import UpToAStop, WatchedDraft
@@ -63,8 +63,7 @@ class AdaEdlSettings:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class AdaEdlThreshold:

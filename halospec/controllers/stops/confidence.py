@@ -25,7 +25,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from halospec.controllers.numbers import Length, Positive, Share
+from halospec.controllers.numbers import Length, Positive, Share, require_range
 from halospec.controllers.per_round import DraftPlace
 from halospec.controllers.protocol import RoundOutcome
 from halospec.controllers.stops.watching import UpToAStop, WatchedDraft
@@ -63,8 +63,7 @@ class ConfidenceSettings:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halospec.controllers.numbers import Length, NotNegative, Positive
+from halospec.controllers.numbers import Length, NotNegative, Positive, require_range
 from halospec.controllers.per_round import DraftPlace
 from halospec.controllers.protocol import RoundOutcome
 from halospec.controllers.stops.watching import UpToAStop, WatchedDraft
@@ -38,8 +38,7 @@ class SvipSettings:
     scale: Positive = 0.15
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        require_range(self.min_length, self.max_length)
 
 
 class SvipStop:

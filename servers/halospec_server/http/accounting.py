@@ -21,6 +21,9 @@ from halospec_server.http.schema import (
 )
 from halospec_server.jobs.completion import MOST_DECISIONS, Account
 
+_MOST_ALARMS = 64
+"""Of a decision, the latest: a rule may hear many while it changes nothing, and clients refuse more."""
+
 
 def _begun(accounts: Sequence[Account]) -> list[Account]:
     """Return those whose prompt was read."""
@@ -100,7 +103,7 @@ def _decisions(accounts: Sequence[Account]) -> Iterator[DecisionReport]:
                 reason=decision.reason,
                 candidates=[_candidate(each) for each in decision.candidates if isfinite(each.round_ms)],
                 acceptance=[round(probability, 4) for probability in decision.acceptance],
-                alarms=list(decision.alarms),
+                alarms=list(decision.alarms[-_MOST_ALARMS:]),
             )
 
 

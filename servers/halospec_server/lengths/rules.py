@@ -50,7 +50,10 @@ class LengthRules:
 
         @lru_cache(maxsize=64)
         def check_once(spelling: str) -> None:
-            make(spelling, threads)
+            try:
+                make(spelling, threads).for_text()
+            except ArithmeticError as error:
+                raise ValueError(f"{spelling} has numbers that nothing can be worked out with.") from error
 
         self._check_once = check_once
 

@@ -123,8 +123,14 @@ def test_a_rule_inside_the_server_is_drawn_by_what_was_in_force_in_its_rounds(ma
     picture = CHARTS["adaptive_draft_length"].draw(requests_of(inside))
     assert [line.get_ydata()[0] for line in picture.figure.axes[0].lines][:1] == [3.0]
     assert picture.notes == (
-        "Chosen inside the server, round by round; shown is the mean of a request: auto:heuristic.",
+        "Chosen inside the server, round by round; shown is a request's mean of the longest draft allowed, and drafts"
+        " may end earlier: auto:heuristic.",
     )
+
+
+def test_a_request_that_drafts_nothing_is_a_whole_point_above_the_axis(make_record):
+    (axes,) = panels("adaptive_draft_length", [make_record(mode="cost_model", draft_length=0)])
+    assert axes.get_ylim()[0] < 0 == points(axes)[0][1]
 
 
 def test_a_fixed_length_with_threads_of_its_own_does_not_adapt(make_record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from halospec.cli import app
@@ -25,10 +26,17 @@ def test_every_spelling_that_is_listed_is_a_mode():
     assert [mode_named(spelling).name for spelling in spellings] == spellings
 
 
-def test_every_setting_that_is_listed_can_be_given_with_the_value_that_it_has_anyway():
-    heuristic = next(one for one in rule_facts() if one.name == "heuristic")
-    for name, value in heuristic.settings.items():
-        assert mode_named(f"heuristic@{name}={value}").settings == mode_named("heuristic").settings
+def spelled(value):
+    if isinstance(value, list):
+        return "+".join(map(str, value))
+    return str(value).lower()
+
+
+@pytest.mark.parametrize("rule", rule_facts(), ids=lambda rule: rule.name)
+def test_every_setting_that_is_listed_can_be_given_with_the_value_that_it_has_anyway(rule):
+    for mode in filter(None, (rule.mode, rule.mode_in_server)):
+        for name, value in rule.settings.items():
+            assert mode_named(f"{mode}@{name}={spelled(value)}").settings == mode_named(mode).settings
 
 
 def test_the_table_and_the_json_hold_the_same_rules():

@@ -69,7 +69,7 @@ def test_a_pilot_tells_how_long_it_takes_and_what_more_blocks_would_find(invoke,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--design", "interleaved", "--modes", "fixed_0,adaptive"), "adaptive learns from request to request"),
+        (("--design", "interleaved", "--modes", "fixed_0,adaptive"), "adaptive may learn from request to request"),
         (("--preset", "classic", "--cool-down", 3), "--preset classic decides what --cool-down would"),
         (("--modes", "magic"), "There is no mode 'magic'"),
         (("--modes", ""), "--modes: name at least one mode"),

@@ -80,6 +80,7 @@ def test_counts_only_reaches_the_rules(tmp_path, short):
         (["--synthetic", "nowhere.toml"], "Cannot read nowhere.toml"),
         (["--modes", "fixed_12", "--scenario", "steady"], "k = 12 lies outside what was recorded"),
         (["--modes", "fixed_2@threads=7", "--scenario", "steady"], "The recording holds no rounds with 7/2 threads"),
+        (["--max-length", "17", "--scenario", "steady"], "Fixed draft lengths go up to 16"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(arguments, said):

@@ -118,3 +118,8 @@ def test_it_stays_within_its_bounds_after_a_failure_too(setting):
 @given(st.lists(st.one_of(st.just(FAILED), st.floats(0.001, 1e5).map(took)), max_size=60))
 def test_k_never_leaves_one_to_eight(outcomes):
     assert all(1 <= k <= 8 for k in lengths(controller(), outcomes))
+
+
+def test_a_streamed_reply_that_came_in_one_piece_is_timed_by_its_latency():
+    in_one_piece = Outcome(4, success=True, latency_ms=300.0, completion_tokens=10, decode_ms=0.0)
+    assert lengths(controller(), [in_one_piece]) == lengths(controller(), [whole(30.0)]) == [4, 3]

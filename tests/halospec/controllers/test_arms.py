@@ -23,6 +23,11 @@ def test_a_request_that_was_not_streamed_earns_all_tokens_in_all_of_its_time():
     assert earned_in(Outcome(4, success=True, latency_ms=700.0, completion_tokens=64)) == Earned(64, 700.0)
 
 
+def test_a_streamed_request_that_came_in_one_piece_earns_all_tokens_in_all_of_its_time():
+    outcome = Outcome(4, True, 700.0, completion_tokens=64, accepted=40, rounds=23, decode_ms=0.0)
+    assert earned_in(outcome) == Earned(64, 700.0)
+
+
 def test_a_round_earns_what_was_accepted_and_one_more():
     done = RoundOutcome(limit=4, k=4, accepted=2, draft_ms=30.0, verify_ms=40.0)
     assert earned_in(outcome_of_round(done)) == Earned(3, 70.0)

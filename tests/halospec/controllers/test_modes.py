@@ -145,3 +145,15 @@ def test_a_modes_settings_are_its_rules_numbers_and_can_be_written_down():
     }
     assert mode_named("ema_accept").settings["candidate_steps"] == [1, 3, 5, 7]
     assert mode_named("auto:aimd@increase=2").settings["increase"] == 2
+
+
+def test_a_rule_that_chooses_threads_does_so_inside_the_server_alone():
+    assert mode_named("auto:cost_model@joint=true").fields["length_policy"] == "cost_model@joint=true"
+    with pytest.raises(UnknownMode, match=r"inside the bundled server alone; write auto:cost_model@joint=true\."):
+        mode_named("cost_model@joint=true")
+
+
+def test_threads_are_either_named_or_chosen():
+    with pytest.raises(UnknownMode, match="leave out joint or threads and draft_threads"):
+        mode_named("auto:cost_model@joint=true@threads=1@draft_threads=1")
+    assert dict(mode_named("auto:cost_model@joint=false@threads=1").fields)["threads"] == 1

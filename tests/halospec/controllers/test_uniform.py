@@ -6,24 +6,32 @@ from collections import Counter
 
 import pytest
 
-from halospec.controllers.uniform import UniformRule, UniformSettings
+from halospec.controllers.per_round import RoundRule, Threads
+from halospec.controllers.rules import RULES
+from halospec.controllers.uniform import UniformSettings
 from steps_by_hand import round_of
 
 
-def drawn(rule: UniformRule, count: int) -> list[int]:
+def uniform(**settings: int) -> RoundRule:
+    make = RULES["uniform"].in_server
+    assert make is not None
+    return make(UniformSettings(**settings), Threads())
+
+
+def drawn(rule: RoundRule, count: int) -> list[int]:
     text = rule.for_text()
     return [text.choose().draft_length for _ in range(count)]
 
 
 def test_every_length_from_zero_to_eight_is_drawn_about_equally_often():
-    often = Counter(drawn(UniformRule(UniformSettings()), 9000))
+    often = Counter(drawn(uniform(), 9000))
     assert set(often) == set(range(9))
     # Standard deviation sqrt(9000 · 1/9 · 8/9) = 30
     assert all(abs(count - 1000) < 150 for count in often.values())
 
 
 def test_what_comes_of_a_draft_changes_nothing():
-    told, untold = UniformRule(UniformSettings()).for_text(), UniformRule(UniformSettings()).for_text()
+    told, untold = uniform().for_text(), uniform().for_text()
     for _ in range(50):
         chosen = told.choose()
         assert chosen == untold.choose()
@@ -31,21 +39,21 @@ def test_what_comes_of_a_draft_changes_nothing():
 
 
 def test_a_seed_decides_all():
-    assert drawn(UniformRule(UniformSettings(seed=7)), 40) == drawn(UniformRule(UniformSettings(seed=7)), 40)
-    assert drawn(UniformRule(UniformSettings(seed=7)), 40) != drawn(UniformRule(UniformSettings(seed=8)), 40)
+    assert drawn(uniform(seed=7), 40) == drawn(uniform(seed=7), 40)
+    assert drawn(uniform(seed=7), 40) != drawn(uniform(seed=8), 40)
 
 
 def test_texts_do_not_all_begin_with_the_same_lengths():
-    rule = UniformRule(UniformSettings())
+    rule = uniform()
     assert len({tuple(drawn(rule, 6)) for _ in range(10)}) == 10
 
 
 def test_bounds_are_settings():
-    assert set(drawn(UniformRule(UniformSettings(min_length=2, max_length=4)), 100)) == {2, 3, 4}
+    assert set(drawn(uniform(min_length=2, max_length=4), 100)) == {2, 3, 4}
     with pytest.raises(ValueError, match="min_length 5 is more than max_length 4"):
         UniformSettings(min_length=5, max_length=4)
 
 
 def test_threads_are_left_as_they_are_and_nothing_ends_a_draft():
-    text = UniformRule(UniformSettings()).for_text()
+    text = uniform().for_text()
     assert (text.choose().threads, text.choose().draft_threads, text.stop) == (None, None, None)

@@ -396,6 +396,7 @@ async def test_the_bundled_servers_reasons_and_threads_are_read(ask, sse, delta)
     [
         {"chosen": {"draft_length": -1}},
         {"candidates": [{"draft_length": 1, "tokens_per_round": 0, "round_ms": 1}]},
+        {"candidates": [{"draft_length": 1, "tokens_per_round": 1e-300, "round_ms": 1e300}]},
         {"reason": "x" * 10_000},
         {"alarms": ["x"] * 1000},
         {"acceptance": [1.5]},

@@ -57,3 +57,11 @@ def test_a_decision_bears_the_place_of_its_request_and_survives_writing():
     assert (record.mode, record.block, record.step, record.trial_id, record.trial_attempt) == (
         "cost_model", 2, 3, "id", 2,
     )  # fmt: skip
+
+
+def test_however_much_a_rule_says_it_can_be_kept():
+    weighed = tuple(Candidate(Setting(k), 1.5, ms) for k, ms in ((1, 1e300), (2, math.nan), (3, 30.0)))
+    alarms = tuple(f"alarm {number}" for number in range(200))
+    reasons = reasons_of(Decision(Setting(3), "x" * 1000, weighed, alarms=alarms))
+    assert [one.draft_length for one in reasons.candidates] == [3]
+    assert (len(reasons.reason), reasons.alarms) == (400, alarms[-64:])

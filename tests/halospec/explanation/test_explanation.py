@@ -162,3 +162,31 @@ def test_a_step_without_a_decision_and_a_text_that_steers_a_terminal_do_no_harm(
     shown = invoke(directory, "--step", 1).stdout
     assert "\x1b" not in shown
     assert "[bold]red" in shown
+
+
+def test_the_last_decision_that_a_server_told_is_not_held_to_account_for_what_it_chose_later(run_of, make_record):
+    ran = ((2, 30), (2, 30), (4, 90))
+    log = tuple(Round(k=k, accepted=0, verify_us=ms * 1000, limit=k, threads=2) for k, ms in ran)
+    record = make_record(mode="auto:cost_model", draft_length=None, rounds=3, round_log=log)
+    (told,) = decisions_in(run_of([record], [decision(2, mode="auto:cost_model", round=0)]))
+    assert (told.rounds, told.ms_per_token) == (2, pytest.approx(30.0))
+
+
+def test_a_rule_that_explains_itself_and_left_nothing_is_no_riddle(run_of, make_record):
+    failed = make_record(mode="auto:cost_model@joint=true", success=False, error="Gone.", draft_length=None)
+    with pytest.raises(StoreError, match="auto:cost_model@joint=true ran there, but its requests failed"):
+        decisions_in(run_of([failed], []))
+
+
+def test_shares_where_no_rounds_are_logged_are_of_the_decisions_and_said_to_be(invoke, run_of, make_record):
+    records = [make_record(mode="cost_model", step=step, rounds=None) for step in (1, 2)]
+    shown = invoke(run_of(records, [decision(4, step=1), decision(2, step=2)])).stdout
+    assert "k=4: 50 %, k=2: 50 %" in shown
+    assert "where the server logs none, of the decisions" in " ".join(shown.split())
+
+
+def test_settings_that_hardly_ever_held_are_counted_and_not_listed(invoke, run_of, make_record):
+    log = tuple(Round(k=0, accepted=0, verify_us=1000, limit=k) for k in (*[0] * 300, 1, 2))
+    record = make_record(mode="auto:cost_model", draft_length=None, rounds=302, round_log=log)
+    made = [decision(k, mode="auto:cost_model", round=begin) for k, begin in ((0, 0), (1, 300), (2, 301))]
+    assert "k=0: 99 %, 2 more" in invoke(run_of([record], made)).stdout

@@ -133,3 +133,17 @@ def test_rows_of_other_conditions_and_threads_do_not_mix():
     drawn = timeline(rows)
     assert drawn.length == 2
     assert [drawn.round_ms(Moment(0.0, since, 0.0), 0, 1)[1] for since in range(2)] == [1, 2]
+
+
+def test_what_a_missed_token_costs_is_kept_between_recorded_lengths_whichever_is_asked_for_first():
+    rows = []
+    for _ in range(5):
+        for k in (2, 4):
+            rows.append(("quiet", 2, 2, k, 1, 6.0 * k, 0.0, 20.0))
+            rows.append(("quiet", 2, 2, k, 2, 6.0 * k + 5.0, 0.0, 20.0))
+    drawn = timeline(rows)
+
+    on_time = drawn.round_ms(Moment(0.1, 0, 0.0), 3, 1)[0]
+    late = drawn.round_ms(Moment(0.1, 0, 0.0), 3, 2)[0]
+
+    assert (on_time, late) == (pytest.approx(18.0), pytest.approx(23.0))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from halospec.recordings.rounds import recorded_rounds
 from halospec.simulate.course import condition_named, make_course, texts_of_class
 from halospec.simulate.errors import CannotSimulate
 from halospec.simulate.settings import SimulationSettings
@@ -130,7 +133,7 @@ def test_what_was_not_recorded_is_refused_in_one_sentence(segment, said):
 
 
 def test_load_needs_a_recording_with_load():
-    with pytest.raises(CannotSimulate, match="no condition 'most'; it has quiet"):
+    with pytest.raises(CannotSimulate, match="no condition 'most', that is, none with load burners; it has quiet"):
         make_course(recording(cost_table()), scenario(Segment(8, "most")), 1, SETTINGS)
 
 
@@ -138,3 +141,15 @@ def test_texts_of_a_single_token_are_left_out():
     assert texts_of_class(recording(BOTH, traced("one", "1"), traced("more", "11")), "all") == (1,)
     with pytest.raises(CannotSimulate, match="no text of two tokens"):
         texts_of_class(recording(BOTH, traced("one", "1")), "all")
+
+
+def test_a_recording_of_texts_alone_has_no_costs_to_simulate_with():
+    texts_alone = replace(recording(cost_table()), rounds=recorded_rounds(()))
+    with pytest.raises(CannotSimulate, match="texts but no timed rounds; record it without --no-costs"):
+        make_course(texts_alone, scenario(Segment(8, "quiet")), 1, SETTINGS)
+
+
+def test_a_single_text_is_easy_and_hard_at_once_and_comes_every_time():
+    segments = (Segment(16, "quiet", prompts="easy"), Segment(16, "quiet", prompts="hard"))
+    made = course(*segments, texts=[traced("p", "0110")])
+    assert [request.text for request in made.requests] == [0] * 4

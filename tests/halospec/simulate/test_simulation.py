@@ -184,3 +184,21 @@ def test_a_mode_that_does_not_exist_is_refused():
 def test_a_scenario_without_tokens_is_refused(segments):
     with pytest.raises(CannotSimulate, match="Scenario empty has"):
         simulate(MADE_UP, Scenario("empty", "Empty", 8, segments), "fixed_0", 1)
+
+
+def test_jointly_with_one_setting_recorded_there_is_nothing_to_choose():
+    """And with one length, nothing at all: as long as the same length for every round, and as costly."""
+    joint = simulate(MADE_UP, CHANGING, "auto:cost_model@joint=true@min_length=3@max_length=3", 6)
+    fixed = simulate(MADE_UP, CHANGING, "fixed_3", 6)
+    for column in ("k", "accepted", "duration_ms", "round_token", "threads", "draft_threads"):
+        np.testing.assert_array_equal(getattr(joint, column), getattr(fixed, column))
+
+
+def test_a_rule_that_may_not_draft_decodes_plainly():
+    none = simulate(MADE_UP, CHANGING, "auto:cost_model@max_length=0", 6)
+    np.testing.assert_array_equal(none.duration_ms, simulate(MADE_UP, CHANGING, "fixed_0", 6).duration_ms)
+
+
+def test_a_length_beyond_what_was_recorded_is_refused_with_what_can_be_done():
+    with pytest.raises(CannotSimulate, match=r"do without it \(--max-length bounds fixed ones"):
+        simulate(MADE_UP, CHANGING, "fixed_9", 1)

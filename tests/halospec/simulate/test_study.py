@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from halospec.simulate.errors import CannotSimulate
 from halospec.simulate.findings import Study
 from halospec.simulate.intervals import Verdict
 from halospec.simulate.study import study
@@ -144,3 +145,9 @@ def test_two_processes_find_what_one_does():
     alone, together = (study(recording, (short,), ("adaptive",), (1, 2), processes=count) for count in (1, 2))
     assert alone == together
     assert alone.scenarios[0].policy("adaptive").ms_per_token > 0
+
+
+@pytest.mark.parametrize("max_length", [-1, 17])
+def test_fixed_lengths_that_no_mode_has_are_refused(max_length):
+    with pytest.raises(CannotSimulate, match=f"Fixed draft lengths go up to 16, and {max_length} is no bound"):
+        study(recording_unread(), (STEADY,), (), (1,), max_length=max_length)

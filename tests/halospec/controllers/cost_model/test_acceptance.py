@@ -33,8 +33,8 @@ def test_a_round_tries_the_positions_up_to_its_first_rejection_and_no_further() 
     acceptance.add(3, 1)
 
     assert acceptance.trials == [1.0, 1.0, 0.0]
-    # Pooled: (1 + 3 * 0.7) / (2 + 3) = 0.62; then (1 + 3 * 0.62) / 4, (0 + 3 * 0.715) / 4, and the same again.
-    assert acceptance.hazards == pytest.approx([0.715, 0.53625, 0.53625])
+    # Pooled: (1 + 6 * 0.7) / (2 + 6) = 0.65; then (1 + 3 * 0.65) / 4, (0 + 3 * 0.7375) / 4, and the same again.
+    assert acceptance.hazards == pytest.approx([0.7375, 0.553125, 0.553125])
 
 
 def test_a_round_without_a_draft_teaches_nothing() -> None:
@@ -51,8 +51,8 @@ def test_older_rounds_weigh_less() -> None:
     acceptance.add(1, 0)
 
     assert acceptance.trials == [1.5]
-    # Hits 0.5: pooled (0.5 + 2.1) / 4.5, then (0.5 + 3 * pooled) / 4.5.
-    assert acceptance.hazards == pytest.approx([(0.5 + 3 * (2.6 / 4.5)) / 4.5])
+    # Hits 0.5: pooled (0.5 + 6 * 0.7) / 7.5, then (0.5 + 3 * pooled) / 4.5.
+    assert acceptance.hazards == pytest.approx([(0.5 + 3 * (4.7 / 7.5)) / 4.5])
 
 
 def test_hazards_that_rise_with_the_position_are_found() -> None:

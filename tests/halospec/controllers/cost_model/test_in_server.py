@@ -237,3 +237,46 @@ def test_a_round_that_was_cut_short_counts_as_what_it_was() -> None:
 
     assert rule.acceptance.trials[:2] == [1.0, 0.0]
     assert rule.regimes.now.verify((2, 1)).known(2) == 1.0
+
+
+@pytest.mark.parametrize("length", [0, 4, 16])
+@pytest.mark.parametrize("joint", [True, False])
+def test_where_there_is_one_length_that_is_used(length: int, joint: bool) -> None:
+    machine = Machine()
+    rule = CostModelRule(CostModelSettings(min_length=length, max_length=length, joint=joint), OFFERED)
+
+    assert {one.limit for one in machine.texts(rule, 5)} == {length}
+
+
+@pytest.mark.parametrize("offered", [(), ((2, 2),)])
+def test_jointly_with_nothing_to_choose_from_threads_stay_as_they_are(offered: tuple[tuple[int, int], ...]) -> None:
+    machine = Machine()
+    rule = CostModelRule(CostModelSettings(joint=True), Threads(offered))
+
+    done = machine.texts(rule, 10)
+
+    assert {(one.threads, one.draft_threads) for one in done if one.k} == {(2, 2)}
+    assert _mostly(done[200:]) > 0
+
+
+def test_threads_that_keep_to_a_limit_are_found_where_the_servers_own_do_not() -> None:
+    machine = Machine(loaded=True)
+    rule = CostModelRule(CostModelSettings(joint=True, itl_slo_ms=30.0), OFFERED)
+    machine.texts(rule, 5)
+
+    # A plain round takes 45 ms with two threads, and 22.5 with one.
+    assert Counter(one.threads for one in machine.texts(rule, 10)).most_common(1)[0][0] == 1
+
+
+@pytest.mark.parametrize("granted", [(1, 1), (2, 1)])
+def test_a_request_with_threads_of_its_own_is_not_asked_for_others_for_ever(granted: tuple[int, int]) -> None:
+    machine = Machine(acceptance=0.97, draft_ms=1.0)
+    rule = CostModelRule(CostModelSettings(joint=True), OFFERED)
+    done = []
+    for _ in range(20):
+        text = rule.for_text()
+        for _ in range(40):
+            done.append(machine.round(Setting(text.choose().draft_length, *granted)))
+            text.update(done[-1])
+
+    assert _mostly(done[400:]) >= 6

@@ -126,3 +126,13 @@ def test_with_totals_alone_drafting_is_part_of_the_round() -> None:
         regimes.add(Passes((0, 1), (0, 1), k + 1, k, 1, 0.0, ms, weight=20.0))
 
     assert regimes.now.expected_ms((0, 1), (0, 1), 4, 3, 2.0) == pytest.approx(39.0, rel=0.05)
+
+
+def test_a_round_that_took_no_time_was_not_timed_and_counts_for_nothing() -> None:
+    regimes = Regimes(SETTINGS)
+
+    assert regimes.add(replace(_round(4), draft_ms=0.0, verify_ms=0.0)) is None
+
+    assert regimes.now.rounds == 0
+    assert _feed(regimes, 50) == []
+    assert regimes.now.expected_ms((2, 1), (2, 1), 5, 4, 1.0) == pytest.approx(47.0, rel=0.05)

@@ -176,6 +176,12 @@ class TestReasons:
         assert [d["round"] for d in few if d["choice"] == 1] == list(range(sum(d["choice"] for d in few)))
         assert len(many) == MOST_DECISIONS
 
+    def test_name_the_latest_alarms_and_no_more_than_a_client_takes(self, tiny_pair: Pair) -> None:
+        alarmed = ScriptedRule((Setting(2),), alarms=tuple(map(str, range(100))))
+        with serving(open_engine(tiny_pair, make_rule=alarmed.make)) as server, server.client() as client:
+            (decision,) = ask(client, explain=True)["speculation"]["decisions"]
+        assert decision["alarms"] == [str(number) for number in range(36, 100)]
+
     @staticmethod
     def setting(draft_length: int, threads: int | None = None, draft_threads: int | None = None) -> dict[str, Any]:
         return {"draft_length": draft_length, "threads": threads, "draft_threads": draft_threads}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from halospec.controllers.decision import Setting
-from halospec.controllers.per_round import Threads
+from halospec.controllers.per_round import RoundController, Threads
 from halospec.controllers.rules import server_rules
 from halospec_server.decoding.generation import MAX_DRAFT_LENGTH, Round
 from halospec_server.lengths.ruled import RuledLength
@@ -107,3 +107,12 @@ def test_no_rule_may_draft_more_than_a_pass_has_room_for(rules: LengthRules, nam
 def test_checking_leaves_the_rules_in_use_as_they_are(rules: LengthRules) -> None:
     rules.check("ema_accept")
     assert len(rules) == 0
+
+
+def test_numbers_with_which_no_text_could_begin_are_refused_before_one_does() -> None:
+    class Underflowing:
+        def for_text(self) -> RoundController:
+            raise ZeroDivisionError
+
+    with pytest.raises(ValueError, match="cost_model@text_spread=1e-200 has numbers that nothing"):
+        LengthRules(THREADS, lambda _spelling, _threads: Underflowing()).check("cost_model@text_spread=1e-200")
