@@ -58,7 +58,7 @@ def parse(spelling: str) -> Spelled:
     values: dict[str, str] = {}
     for one in written:
         setting, _, value = one.partition("=")
-        if not setting or not value:
+        if not setting or not value or " " in one or not one.isascii():
             raise UnknownMode(
                 f"In {spelling!r}, {one!r} is no setting; write each as @NAME=VALUE, as in adaptive@smoothing=0.2."
             )

@@ -114,12 +114,14 @@ class CostModelSettings:
         for name in ("reach", "fresh_reach", "fresh_rounds", "regime_step", "slack"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} must be at least 0")
-        for name in ("well_known", "shape_rounds", "text_spread", "cost_alarm", "acceptance_alarm"):
+        for name in ("well_known", "shape_rounds", "cost_alarm", "acceptance_alarm"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0")
         for name in ("itl_slo_ms", "tpot_slo_ms"):
             value = getattr(self, name)
             if value is not None and not value > 0.0:
                 raise ValueError(f"{name} must be above 0")
-        if self.regimes < 1:
-            raise ValueError("regimes must be at least 1")
+        if not 0.01 <= self.text_spread <= 100.0:
+            raise ValueError("text_spread must be from 0.01 to 100")
+        if not 1 <= self.regimes <= 64:
+            raise ValueError("regimes must be from 1 to 64")

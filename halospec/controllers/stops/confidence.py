@@ -59,7 +59,7 @@ class ConfidenceSettings:
     threshold: Share = 0.4
     adapt: bool = True
     false_negative_cost: Positive = 3.0
-    memory: Annotated[int, Field(gt=_MORE_THAN)] = 128
+    memory: Annotated[int, Field(gt=_MORE_THAN, le=4096)] = 128
     shared: bool = False
 
     def __post_init__(self) -> None:

@@ -41,7 +41,8 @@ def test_whatever_is_written_is_read_back_as_written_or_refused(text):
 
 
 @pytest.mark.parametrize(
-    "spelling", ["adaptive@", "adaptive@smoothing", "adaptive@smoothing=", "adaptive@=1", "a@@b=1"]
+    "spelling",
+    ["adaptive@", "adaptive@smoothing", "adaptive@smoothing=", "adaptive@=1", "a@@b=1", "a@b= 1", "a@b=\uff14"],
 )
 def test_a_setting_is_a_name_and_a_value(spelling):
     with pytest.raises(UnknownMode, match="write each as @NAME=VALUE"):
