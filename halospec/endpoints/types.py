@@ -72,7 +72,7 @@ class ChatRequest:
     stream: bool = True
     reuse_prompt: bool = False
     running_counts: bool = False
-    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+    fields: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if reserved := sorted(RESERVED_FIELDS & set(self.fields)):
