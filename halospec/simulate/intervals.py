@@ -6,7 +6,7 @@ import math
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from halospec.analysis.value import Value
 from halospec.inference.types import CONFIDENCE
@@ -56,7 +56,7 @@ def difference(ms: Floats, reference_ms: Floats) -> Difference:
     if count < 2:
         return Difference(percent=_percent(mean), low_percent=None, high_percent=None)
     error = float(ratios.std(ddof=1)) / math.sqrt(count) if np.ptp(ratios) > 0 else 0.0
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    reach = float(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
     return Difference(percent=_percent(mean), low_percent=_percent(mean - reach), high_percent=_percent(mean + reach))
 
 
