@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import psutil
+
+from halospec_server.cpu_quota import cpu_quota
 
 
 def usable_cores() -> int:
@@ -13,5 +16,10 @@ def usable_cores() -> int:
 
 
 def allowed_cpus() -> int:
-    """Return the logical processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the logical processors this process has: by its affinity, and by its container's quota, rounded up.
+
+    Threads beyond a quota use it up early in each period and then all of them stand still until the next.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
