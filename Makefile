@@ -26,8 +26,8 @@ help: ## list these targets
 demo: $(SERVER) ## measure the bundled server on a real model, into runs/demo/
 	$(BIN)/halospec demo
 
-test: $(DEV) ## run the test suite, all but the demo, the containers and the peer (PYTEST_ARGS=… goes to pytest)
-	$(BIN)/python -m pytest -m "not demo and not compose and not peer" $(PYTEST_ARGS)
+test: $(DEV) ## run the test suite, all but the end-to-end tests (PYTEST_ARGS=… goes to pytest)
+	$(BIN)/python -m pytest -m "not e2e and not compose" $(PYTEST_ARGS)
 
 e2e: $(DEV) ## run the end-to-end tests, the demo and a native llama-server among them; a skip counts as failed
 	$(BIN)/python -m pytest -m "e2e and not compose" --junit-xml=$(E2E_REPORT) tests/e2e $(PYTEST_ARGS)
