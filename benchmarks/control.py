@@ -26,7 +26,7 @@ from halospec.contention.protocol import ContentionError
 from halospec.cores import available_cores
 from halospec.endpoints.types import EndpointError
 from halospec.recordings.files import read_recording
-from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting
+from halospec.recordings.visits import QUIET_MACHINE, ThreadSetting, burning
 from halospec.records.store import StoreError
 from halospec.server_process import ServerProcessError, bundled_server
 from halospec.workloads.prompts import Prompt, shipped_prompts
@@ -119,7 +119,7 @@ def measure_overhead(given: argparse.Namespace) -> str:
 
 
 def _validation_plan(given: argparse.Namespace, prompts: Sequence[Prompt]) -> asking.LivePlan:
-    blocks = (QUIET_MACHINE, Condition(given.burners)) * given.validation_blocks
+    blocks = (QUIET_MACHINE, burning(given.burners)) * given.validation_blocks
     return asking.LivePlan(
         modes=(*(f"fixed_{k}" for k in range(9)), *VALIDATED_RULES),
         prompts=tuple(prompts),

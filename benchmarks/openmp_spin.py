@@ -88,12 +88,13 @@ def _measure() -> None:
 
     from embedded_pair import CORES, ms_per_token, open_engine
     from halospec.clock import start_clock
-    from halospec.contention.cpu import CpuInjector, CpuLoadSettings
+    from halospec.contention.loads import CpuLoad, Load
+    from halospec.contention.together import injector_for
 
     async def measure() -> None:
         engine = open_engine()
         engine.warm_up()
-        async with CpuInjector(CpuLoadSettings(workers=CORES), start_clock()) as injector:
+        async with injector_for((Load(CpuLoad(workers=CORES)),), start_clock()) as injector:
             for condition in CONDITIONS:
                 if condition == "load":
                     await injector.start()

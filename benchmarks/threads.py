@@ -27,7 +27,8 @@ import httpx
 from pydantic import BaseModel
 
 from halospec.clock import start_clock
-from halospec.contention.cpu import CpuInjector, CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.together import injector_for
 from halospec.server_process import bundled_server
 
 LENGTHS = (0, 2, 4, 8)
@@ -108,7 +109,7 @@ def main() -> None:
     options.add_argument("--burners", type=int, help="CPU burners; one per core if left out")
     given = options.parse_args()
     settings = [Threads(*map(int, setting.split("/"))) for setting in given.threads.split(",")]
-    load = CpuLoadSettings(workers=given.burners) if given.burners else CpuLoadSettings()
+    load = CpuLoad(workers=given.burners) if given.burners else CpuLoad()
     with tempfile.TemporaryDirectory() as scratch:
         most = max(max(setting.target, setting.draft) for setting in settings)
         arguments = ["--ctx-size", "512", "--threads", str(most), "--log-level", "warning"]
@@ -118,12 +119,12 @@ def main() -> None:
 
 
 async def _measure_all(
-    url: str, settings: Sequence[Threads], load: CpuLoadSettings, repetitions: int, rng: random.Random
+    url: str, settings: Sequence[Threads], load: CpuLoad, repetitions: int, rng: random.Random
 ) -> Mapping[Cell, Sequence[TokenTime]]:
     found: dict[Cell, list[TokenTime]] = defaultdict(list)
     async with (
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=600.0) as client,
-        CpuInjector(load, start_clock()) as injector,
+        injector_for((Load(load),), start_clock()) as injector,
     ):
         for setting in settings:
             await _decode(client, Cell(QUIET, setting, max(LENGTHS)), PROMPTS[0])

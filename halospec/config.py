@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from halospec.analysis.modes import NO_SPECULATION, in_order
 from halospec.analysis.precision import PILOT_BLOCKS
 from halospec.analysis.slo import parse_slo
+from halospec.contention.possible import require_possible
+from halospec.contention.protocol import ContentionError
 from halospec.endpoints.connection import ConnectionSettings
 from halospec.endpoints.detection import require_server_kind
 from halospec.experiment.plan import Design, Plan
@@ -21,6 +24,7 @@ from halospec.knobs.naming import require_spelling
 from halospec.knobs.server_command import ServerCommand
 from halospec.plan_settings import PlanSettings
 from halospec.records.schema import MEASURED_PHASES, Phase
+from halospec.telemetry.sources import DEFAULT_HZ, MOST_HZ, Source
 
 AUTO = "auto"
 
@@ -133,6 +137,13 @@ class RunSettings(TargetSettings, PlanSettings):
         The phases whose comparisons have to; all that the plan has if empty.
     max_minutes
         No trial begins after so many; a run that goes on has as many again.
+    telemetry
+        What is read off the machine meanwhile; nothing if empty.
+    telemetry_hz
+        Readings a second.
+    server_pid
+        The server's process, where telemetry cannot find it. Not kept: by the time that a run goes on, the number may
+        be another's.
     """
 
     out: Path
@@ -145,6 +156,17 @@ class RunSettings(TargetSettings, PlanSettings):
     precision: float | None = Field(default=None, gt=0, lt=1)
     precision_phases: tuple[Phase, ...] = ()
     max_minutes: float | None = Field(default=None, gt=0)
+    telemetry: tuple[Source, ...] = tuple(Source)
+    telemetry_hz: float = Field(default=DEFAULT_HZ, gt=0, le=MOST_HZ)
+    server_pid: int | None = Field(default=None, gt=0, exclude=True)
+
+    @model_validator(mode="after")
+    def _a_server_process_that_is_there_and_wanted(self) -> Self:
+        if self.server_pid is not None and Source.SERVER not in self.telemetry:
+            raise ValueError("--server-pid is for telemetry of the server, which --telemetry leaves out")
+        if self.server_pid is not None and not psutil.pid_exists(self.server_pid):
+            raise ValueError(f"--server-pid: there is no process {self.server_pid} on this machine")
+        return self
 
     @model_validator(mode="after")
     def _a_plan_file_holds_the_whole_plan(self) -> Self:
@@ -153,7 +175,8 @@ class RunSettings(TargetSettings, PlanSettings):
         defaults = PlanSettings()
         for name in PlanSettings.model_fields:
             if getattr(self, name) != getattr(defaults, name):
-                raise ValueError(f"--plan holds what --{name.replace('_', '-')} would say; leave out one of them")
+                option = "inject" if name == "load" and self.load.inject else name.replace("_", "-")
+                raise ValueError(f"--plan holds what --{option} would say; leave out one of them")
         return self
 
     @model_validator(mode="after")
@@ -192,7 +215,7 @@ class RunSettings(TargetSettings, PlanSettings):
         PhasePlanError, UnknownMode, PromptFileError, StoreError
             If the phases, a mode, the prompt file or the plan file cannot be used.
         ValueError
-            If the plan cannot be judged as it is to be.
+            If the plan cannot be carried out on this machine, or not judged as it is to be.
         """
         plan = super().plan() if self.plan_file is None else read_plan(self.plan_file)
         if self.precision is not None and self.blocks is None:
@@ -201,14 +224,18 @@ class RunSettings(TargetSettings, PlanSettings):
         return plan
 
     def require_judgeable(self, plan: Plan) -> None:
-        """Make sure, before anything is measured, that a plan has what its results are to be judged by.
+        """Make sure, before anything is measured, that a plan can be carried out here, and judged as it is to be.
 
         Raises
         ------
         ValueError
-            If it does not have the reference, or the warm-up that ``--slo auto`` takes its values from, or makes no
-            comparison whose precision could decide when the run ends.
+            If this machine cannot have the plan's loads; or the plan does not have the reference, or the warm-up that
+            ``--slo auto`` takes its values from, or makes no comparison whose precision could decide when the run ends.
         """
+        try:
+            require_possible(plan.loads)
+        except ContentionError as problem:
+            raise ValueError(str(problem)) from problem
         modes = ", ".join(in_order(plan.modes))
         if self.reference is not None and self.reference not in plan.modes:
             raise ValueError(f"--reference {self.reference} is none of the modes that run ({modes}).")
@@ -227,8 +254,8 @@ class RunSettings(TargetSettings, PlanSettings):
         if len(plan.modes) < 2:
             raise ValueError(f"--precision is that of comparisons, and only {plan.modes[0]} runs; name another mode.")
         under_load = sorted(phase.value for phase in self.precision_phases if phase is not Phase.STEADY)
-        if under_load and plan.load is None:
-            raise ValueError(f"--precision-phases {under_load[0]}: the plan has no load; add --load.")
+        if under_load and not plan.loads:
+            raise ValueError(f"--precision-phases {under_load[0]}: the plan has no load; add --load or --inject.")
 
 
 def debug_json_wanted() -> bool:

@@ -8,7 +8,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.several import LoadWords, each_once
+from halospec.contention.spelling import load_spelled
 from halospec.experiment.phases import DEFAULT_PHASES, PhasePlan, parse_phases
 from halospec.experiment.plan import (
     CLASSIC_MODES,
@@ -34,11 +36,14 @@ class LoadSettings(BaseModel):
     Attributes
     ----------
     enabled
-        None leaves it to the preset: on for ``classic``, otherwise off.
+        The default CPU load; None leaves it to the preset: on for ``classic``, otherwise off.
     start_step, seconds
         Override when the phase plan would start the load, and for how long.
-    workers
-        Burner processes; None means one for every core this process may use, and the original's one for ``classic``.
+    workers, percent
+        Of the default CPU load. No workers means one for every core this process may use, and the original's one for
+        ``classic``.
+    inject
+        Loads of any kind, beside the default one or instead of it.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -48,6 +53,7 @@ class LoadSettings(BaseModel):
     seconds: float | None = Field(default=None, gt=0)
     workers: int | None = Field(default=None, ge=1)
     percent: float = Field(default=100.0, gt=0, le=100)
+    inject: LoadWords = ()
 
 
 class PlanSettings(BaseModel):
@@ -114,6 +120,7 @@ class PlanSettings(BaseModel):
             "--preload": self.preload or None,
             "--load-start": self.load.start_step,
             "--load-seconds": self.load.seconds,
+            "--inject": self.load.inject or None,
         }
         for option, value in given.items():
             if value is not None:
@@ -122,28 +129,43 @@ class PlanSettings(BaseModel):
 
     @model_validator(mode="after")
     def _load_options_need_load(self) -> Self:
-        if not self.load_wanted and self.load.model_copy(update={"enabled": None}) != LoadSettings():
-            raise ValueError("--load-start, --load-seconds, --load-workers and --load-percent need --load")
+        load = self.load
+        if not self.load_wanted and (load.start_step is not None or load.seconds is not None):
+            raise ValueError("--load-start and --load-seconds need --load or --inject")
+        if not self._default_load_wanted and (load.workers is not None or load.percent != 100.0):
+            raise ValueError(
+                "--load-workers and --load-percent need --load; an --inject says such things itself, as in"
+                " cpu:50%@workers=1"
+            )
         return self
 
     @property
     def load_wanted(self) -> bool:
-        """Whether the injector is to run."""
+        """Whether the trials are to have load."""
+        return self._default_load_wanted or bool(self.load.inject)
+
+    @property
+    def _default_load_wanted(self) -> bool:
         return self.preset == "classic" if self.load.enabled is None else self.load.enabled
 
-    def cpu_load(self) -> CpuLoadSettings:
-        """Return the injector's settings.
+    def loads(self) -> tuple[Load, ...]:
+        """Return what is to be put on the machine; nothing if no load is wanted.
 
         Raises
         ------
         ValueError
-            If they ask for more than the machine has.
+            If the default CPU load is injected as well.
         """
+        default = (Load(self.cpu_load()),) if self._default_load_wanted else ()
+        return each_once((*default, *map(load_spelled, self.load.inject)))
+
+    def cpu_load(self) -> CpuLoad:
+        """Return the default CPU load."""
         if self.load.workers is not None:
-            return CpuLoadSettings(workers=self.load.workers, percent=self.load.percent)
+            return CpuLoad(workers=self.load.workers, percent=self.load.percent)
         if self.preset == "classic":
-            return CpuLoadSettings(workers=1, percent=self.load.percent)
-        return CpuLoadSettings(percent=self.load.percent)
+            return CpuLoad(workers=1, percent=self.load.percent)
+        return CpuLoad(percent=self.load.percent)
 
     def plan(self) -> Plan:
         """Return what is to run.
@@ -160,7 +182,7 @@ class PlanSettings(BaseModel):
             sampling=Sampling(self.max_tokens, self.temperature, self.ignore_eos),
             pauses=replace(plan.pauses, between_trials_s=self.cool_down_s),
             preload=self.preload,
-            load=self.cpu_load() if self.load_wanted else None,
+            loads=self.loads(),
         )
 
     def _arranged(self) -> Plan:

@@ -10,11 +10,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from halospec.analysis.printable import printable
-from halospec.contention.report import LoadReport
+from halospec.contention.spoken import spoken_load
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
 from halospec.records.decisions import DecisionRecord
+from halospec.records.loads import LoadReport
 from halospec.records.probe import KnobReport, Verdict
 from halospec.records.schema import Phase, RequestRecord
 
@@ -139,11 +140,11 @@ class RunProgress(ProbeProgress):
         self.advance()
 
     def trial_ended(self, load: LoadReport) -> None:
-        """Off a terminal, say that a trial is done."""
+        """Off a terminal, say that a trial is done, and what each of its loads got."""
         self._phase = None
         if not self.console.is_terminal:
-            got = "" if load.achieved_percent is None else f", load got {load.achieved_percent:.0f} % of its cores"
-            self.tell(f"{load.mode} (block {load.block}) done{got}")
+            got = ", ".join(filter(None, map(spoken_load, load.loads)))
+            self.tell(f"{load.mode} (block {load.block}) done" + (f": {got}" if got else ""))
 
 
 def _finding(report: KnobReport, choice: KnobChoice) -> tuple[str, str]:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import anyio
 
 from halospec.clock import Clock
-from halospec.contention.activity import Activity, ActivitySample
-from halospec.contention.protocol import ContentionError
-from halospec.contention.report import LoadReport
+from halospec.contention.activity import Activities, Activity, ActivitySample
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.protocol import ContentionError, Injected
 from halospec.endpoints.types import ChatRequest, Completion, EndpointError
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Trial
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
 from halospec.records.decisions import DecisionRecord, Reasons
+from halospec.records.loads import LoadReport
 from halospec.records.schema import Phase, RequestRecord
 
 
@@ -59,9 +60,9 @@ class StandInServer:
 
 
 class StandInInjector:
-    """Claims activity from start to stop; burns nothing."""
+    """Claims that a burner gets 90 % of a core from start to stop; burns nothing."""
 
-    workers, offered_percent = 1, 100.0
+    load = Load(CpuLoad(workers=1))
 
     def __init__(self, clock: Clock, *, broken: bool = False) -> None:
         self.clock = clock
@@ -74,8 +75,16 @@ class StandInInjector:
 
     @property
     def activity(self) -> Activity:
-        now = () if self.began is None else (ActivitySample(self.began, self.clock(), 90.0),)
+        now = () if self.began is None else (ActivitySample(self.began, self.clock(), 90.0, target=100.0),)
         return Activity(self.done + now)
+
+    @property
+    def injected(self) -> tuple[Injected, ...]:
+        return (Injected(self.load, self.activity),)
+
+    @property
+    def activities(self) -> Activities:
+        return Activities((self.activity,), cpu=(0,))
 
     async def start(self) -> None:
         if self.broken:

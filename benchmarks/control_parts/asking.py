@@ -14,7 +14,7 @@ import anyio
 from pydantic import JsonValue
 
 from halospec.clock import start_clock
-from halospec.contention.cpu import CpuInjector, CpuLoadSettings
+from halospec.contention.together import injector_for
 from halospec.controllers.modes import Chooser, Mode, mode_named
 from halospec.controllers.protocol import Outcome, RoundOutcome
 from halospec.endpoints.bundled import BUNDLED
@@ -104,14 +104,9 @@ async def _ask_all(plan: LivePlan, url: str, setting: ThreadSetting) -> Live:
         session = _Session(plan, endpoint, setting)
         await session.warm_up()
         for block, condition in enumerate(plan.conditions):
-            load = CpuInjector(CpuLoadSettings(workers=condition.burners), clock) if condition.burners else None
-            if load is not None:
-                await load.start()
-            try:
+            async with injector_for(condition.loads, clock) as injector:
+                await injector.start()
                 await session.ask_block(block, condition)
-            finally:
-                if load is not None:
-                    await load.stop()
             print(f"block {block + 1} of {len(plan.conditions)}: {condition.name}", file=sys.stderr)
     return Live(tuple(session.asked), tuple(session.costs), setting)
 

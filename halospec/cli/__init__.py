@@ -4,6 +4,7 @@ from halospec.cli import (
     aliases,
     compare,
     demo,
+    doctor,
     explain,
     modes,
     plan,
@@ -23,6 +24,6 @@ __all__ = ["app", "main"]
 
 # Importing a command's module is what adds it; the help lists them in this order.
 _COMMANDS = (
-    *(probe, modes, plan, run, tune, demo, serve),
+    *(doctor, probe, modes, plan, run, tune, demo, serve),
     *(reports, explain, compare, validate, record_traces, simulate, schema, aliases),
 )

@@ -39,6 +39,7 @@ def plan(
     load_seconds: options.LoadSeconds = None,
     load_workers: options.LoadWorkers = None,
     load_percent: options.LoadPercent = 100.0,
+    inject: options.Inject = None,
     pilot: Annotated[
         Path | None,
         typer.Option(help="Directory of an earlier run: how long this one will take and what it can find, from that."),
@@ -68,6 +69,7 @@ def plan(
                     "seconds": load_seconds,
                     "workers": load_workers,
                     "percent": load_percent,
+                    "inject": tuple(inject or ()),
                 },
             }
         )

@@ -12,6 +12,13 @@ from halospec.experiment.phases import DEFAULT_PHASES
 from halospec.plan_settings import DEFAULT_MODES, FIXED_MODES
 from halospec.plan_settings import Preset as PresetName
 
+LOADS = (
+    "cpu:75% (of every core), cpu:2 (burners), memory:4GB/s, cache:8GB/s, disk:50MB/s, process:COMMAND LINE. Settings"
+    " follow with @: cpu:75%@workers=1@niceness=5, memory:4GB/s@profile=bursts,on=2s,off=4s (or window, ramp, square,"
+    " random, replay)."
+)
+"""What there is to inject, in words for an option's help."""
+
 Modes = Annotated[
     str | None,
     typer.Option(
@@ -53,6 +60,14 @@ Preload = Annotated[
 ]
 Load = Annotated[
     bool | None, typer.Option(envvar="HALOSPEC_LOAD", help="Put CPU load on this machine in each trial's load phase.")
+]
+Inject = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LOAD",
+        help="Put this load on the machine in each trial's load phase, instead of --load's or beside it; repeatable."
+        f" {LOADS}",
+    ),
 ]
 LoadStart = Annotated[
     int | None, typer.Option(help="Measured step at which the load starts, instead of the plan's.", min=1)

@@ -41,9 +41,10 @@ def record_traces(
     load: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="cpu:N|quiet",
-            help="Time beside N load burners, too (repeatable); quiet: only on the quiet machine, which always is one."
-            " Default: cpu:1 and as many as cores.",
+            metavar="LOAD|quiet",
+            help="Time beside this load, too (repeatable), such as cpu:2 (burners), memory:4GB/s, or both at once:"
+            " cpu:2+memory:4GB/s. quiet: only on the quiet machine, which always is one. Default: cpu:1 and as many as"
+            " cores.",
         ),
     ] = None,
     threads: Annotated[

@@ -17,15 +17,16 @@ from halospec.cli.sentences import one_sentence, usage
 from halospec.config import RunSettings
 from halospec.execution import execute, resume
 from halospec.experiment.session import settings_to_resume
+from halospec.telemetry.sources import DEFAULT_HZ, MOST_HZ, Source, sources_in
 
 _WITH_RESUME = frozenset(
     (
         *("resume_from", "url", "server_command", "draft_args", "no_draft_args", "timeout"),
         *("api_key", "ca_bundle", "insecure", "client_cert", "client_key"),
-        *("allow_placebo", "max_failures", "max_minutes", "slo", "reference"),
+        *("allow_placebo", "max_failures", "max_minutes", "slo", "reference", "telemetry", "server_pid"),
     )
 )
-"""What may be given anew to a run that goes on: how to reach its server, and how to judge it."""
+"""What may be given anew to a run that goes on: how to reach and watch its server, and how to judge it."""
 
 
 @app.command()
@@ -90,6 +91,7 @@ def run(
     load_seconds: plan_options.LoadSeconds = None,
     load_workers: plan_options.LoadWorkers = None,
     load_percent: plan_options.LoadPercent = 100.0,
+    inject: plan_options.Inject = None,
     slo: options.Slo = None,
     reference: options.Reference = None,
     timeout: options.Timeout = 60.0,
@@ -104,6 +106,18 @@ def run(
     client_cert: options.ClientCert = None,
     client_key: options.ClientKey = None,
     max_failures: Annotated[int, typer.Option(help="Failures in a row that end the run.", min=1)] = 20,
+    telemetry: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What to read off the machine meanwhile: {', '.join(Source)}, with commas between; or off. Default:"
+            " all that can be read here.",
+            metavar="SOURCES",
+        ),
+    ] = None,
+    telemetry_hz: Annotated[float, typer.Option(help="Readings a second.", min=0.1, max=MOST_HZ)] = DEFAULT_HZ,
+    server_pid: Annotated[
+        int | None, typer.Option(help="The server's process, where it is not the one that listens at --url.", min=1)
+    ] = None,
 ) -> None:
     """Measure a running server: probe it, then take every mode through the same phases, into a directory."""
     asked: dict[str, object] = {
@@ -125,7 +139,11 @@ def run(
         "timeout_s": timeout,
         "max_failures": max_failures,
         "max_minutes": max_minutes,
+        "server_pid": server_pid,
     }
+    if telemetry is not None:
+        with usage():
+            asked["telemetry"] = sources_in(telemetry)
     if resume_from is not None:
         _go_on(context, resume_from, asked)
         return
@@ -154,12 +172,14 @@ def run(
                 "nonce": nonce,
                 "cool_down_s": cool_down,
                 "preload": preload,
+                "telemetry_hz": telemetry_hz,
                 "load": {
                     "enabled": load,
                     "start_step": load_start,
                     "seconds": load_seconds,
                     "workers": load_workers,
                     "percent": load_percent,
+                    "inject": tuple(inject or ()),
                 },
             }
         )

@@ -14,6 +14,7 @@ from halospec.cli import options
 from halospec.cli.aliases import parse_lengths
 from halospec.cli.application import app
 from halospec.cli.consoles import output_console, progress_console
+from halospec.cli.plan_options import LOADS
 from halospec.cli.sentences import EXIT_FAILED, EXIT_INTERRUPTED, fail, one_sentence, usage
 from halospec.contention.protocol import ContentionError
 from halospec.experiment.runner import ServerGone
@@ -73,6 +74,14 @@ def tune(
     load: Annotated[bool, typer.Option("--load", help="Put CPU load on this machine during the whole search.")] = False,
     load_workers: Annotated[int | None, typer.Option(help="Burner processes; all cores if left out.", min=1)] = None,
     load_percent: Annotated[float, typer.Option(help="CPU share that each burner asks for.")] = 100.0,
+    inject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOAD",
+            help="Put this load on the machine during the whole search, instead of --load's or beside it; repeatable."
+            f" {LOADS}",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes prompts, orders and sampled tokens.", min=0)] = 1,
     timeout: options.Timeout = 60.0,
     max_failures: Annotated[int, typer.Option(help="Failures in a row that end the search.", min=1)] = 20,
@@ -108,6 +117,7 @@ def tune(
                 "load": load,
                 "load_workers": load_workers,
                 "load_percent": load_percent,
+                "inject": tuple(inject or ()),
                 "seed": seed,
                 "timeout_s": timeout,
                 "max_failures": max_failures,
@@ -119,10 +129,10 @@ def tune(
                 "client_key": client_key,
             }
         )
-        prompt_set, cpu_load = settings.prompt_set(), settings.cpu_load()
+        prompt_set, loads = settings.prompt_set(), settings.loads()
     with one_sentence(settings.out), TuneProgress(progress_console()) as progress:
         try:
-            tuning = anyio.run(run_tuning, settings, prompt_set, cpu_load, progress)
+            tuning = anyio.run(run_tuning, settings, prompt_set, loads, progress)
         except KeyboardInterrupt:
             if not tuning_file(settings.out).exists():
                 raise

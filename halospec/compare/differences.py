@@ -149,15 +149,18 @@ def _sampling(manifest: Manifest) -> Sequence[_Fact]:
 
 
 def _load(manifest: Manifest) -> Sequence[_Fact]:
-    load = manifest.settings.get("load")
     windows = sorted({_window(trial.load) for trial in manifest.trials if trial.load})
-    if not windows and _inside(load, "enabled") is not True:
-        return (_Fact("burners", "none"), _Fact("percent of a core each", 0), _Fact("load", "none"))
-    return (
-        _Fact("burners", _inside(load, "workers") or "one a core"),
-        _Fact("percent of a core each", _inside(load, "percent")),
-        _Fact("load", " or ".join(windows) or "none"),
-    )
+    loads = _loads_before_they_were_kept(manifest) if manifest.loads is None else manifest.loads
+    return (_Fact("loads", ", ".join(loads) or "none"), _Fact("load phase", " or ".join(windows) or "none"))
+
+
+def _loads_before_they_were_kept(manifest: Manifest) -> tuple[str, ...]:
+    """Return the load of a run from when CPU burners were the only kind."""
+    load = manifest.settings.get("load")
+    if _inside(load, "enabled") is not True and not any(trial.load for trial in manifest.trials):
+        return ()
+    workers = _inside(load, "workers") or manifest.host.usable_cores
+    return (f"cpu:{_inside(load, 'percent') or 100:g}%@workers={workers}",)
 
 
 def _window(load: Mapping[str, float | None]) -> str:

@@ -1,167 +1,85 @@
-"""CPU contention: burner processes at a set share, measured while they burn."""
+"""CPU contention: burner processes at a set share, kept there by what the system says they got."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from collections import deque
+from dataclasses import dataclass
 
-import anyio
-from anyio import to_thread
+from halospec.contention.loads import CpuLoad
+from halospec.contention.program import Counted, Program
 
-from halospec.clock import Clock
-from halospec.contention.activity import Activity
-from halospec.contention.fleet import BurnerFleet
-from halospec.contention.protocol import ContentionError
-from halospec.contention.sampler import ActivitySampler
-from halospec.cores import available_cores
+AT_WORK_PERCENT = 1.0
+"""Burners that got more than this were at work; far below any target, since phases follow activity, not success."""
 
-START_TIMEOUT_S = 10.0
-_LOOK_AGAIN_S = 0.002
-ONSET_TIMEOUT_S = 1.0
-"""Burners that were not seen at work by then get no CPU; the run goes on and its records say so."""
-MAX_WORKERS_PER_CORE = 8
-"""More burners than this on a core load the scheduler and the memory rather than the CPU."""
+WINDOW_NS = 1_000_000_000
+"""Stretch over which the achieved share is compared with the one that was due: long beside the system's ticks."""
+
+GAIN_PER_S = 0.5
+MOST_CORRECTION = 0.03
+"""Of a core. Enough for how a system's clocks may differ, too little to bring a share out of its tolerance."""
+
+STARVED_BELOW = 0.05
+"""Of a core. Burners that are this far behind do not pace badly: something else has the cores."""
+
+
+def program_of_cpu(load: CpuLoad) -> Program:
+    """Return how a CPU load is carried out; its amount is in percent of its workers' cores."""
+    return Program(
+        arguments=("burn", "--percent", repr(load.percent)),
+        workers=load.workers,
+        counted=Counted.CPU_TIME,
+        scale=100 / load.workers,
+        at_work_above=AT_WORK_PERCENT,
+        cores=load.cores,
+        niceness=load.niceness,
+    )
 
 
 @dataclass(frozen=True)
-class CpuLoadSettings:
-    """How much CPU load to offer.
+class _Reading:
+    at_ns: int
+    got_ns: int
+    due_ns: float
 
-    Attributes
-    ----------
-    workers
-        Burner processes, each able to load one core; all cores that this process may use by default.
-    percent
-        Share of a core's time that each burner asks for, 0 < percent <= 100.
 
-    Raises
-    ------
-    ValueError
-        If a value is out of range.
+class ShareSteering:
+    """Corrects burners' share by what the system counted over the last second: an integral controller.
+
+    Each burner holds its share by its own clock already; this makes good for what that clock does not see. Its
+    correction is bounded, and stands still while the burners are starved, for to ask for more would not help then, and
+    would be too much afterwards.
     """
 
-    workers: int = field(default_factory=available_cores)
-    percent: float = 100.0
+    def __init__(self, load: CpuLoad) -> None:
+        self._full_share = load.percent / 100
+        self._workers = load.workers
+        self._readings: deque[_Reading] = deque()
+        self._due = 0.0
+        self._correction = 0.0
 
-    def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(
-                f"CPU load needs at least 1 worker, not {self.workers}; leave the load off to run without any."
-            )
-        most = MAX_WORKERS_PER_CORE * available_cores()
-        if self.workers > most:
-            raise ValueError(
-                f"{self.workers} load workers are too many for {available_cores()} cores; ask for {most} at most."
-            )
-        if not 0 < self.percent <= 100:
-            raise ValueError(
-                f"The load percent must be above 0 and at most 100, not {self.percent:g}; "
-                "it is the share of each worker's core."
-            )
+    def begin(self, at_ns: int, count: int) -> None:
+        """Start over, without a correction."""
+        self._readings = deque([_Reading(at_ns, count, 0.0)])
+        self._due = 0.0
+        self._correction = 0.0
 
+    def told(self, due: float, at_ns: int, count: int) -> float:
+        """Take in the CPU time, in nanoseconds, that all burners have had, and return their level, 0 or more."""
+        before = self._readings[-1]
+        now = _Reading(at_ns, count, before.due_ns + self._due * (at_ns - before.at_ns))
+        self._readings.append(now)
+        while at_ns - self._readings[1].at_ns >= WINDOW_NS:
+            self._readings.popleft()
+        first = self._readings[0]
+        if at_ns - first.at_ns >= WINDOW_NS:
+            self._correct(first, now, (at_ns - before.at_ns) / 1e9)
+        self._due = self._full_share * due
+        return max(0.0, self._due + self._correction) / self._full_share if due else 0.0
 
-class CpuInjector:
-    """Loads the CPU with burner processes; see ``Injector`` for the contract.
-
-    A load may be started again after it was stopped; its activity goes on from what was measured before.
-
-    Parameters
-    ----------
-    clock
-        The run's clock, on which activity is recorded.
-    """
-
-    def __init__(self, settings: CpuLoadSettings, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._sampler = ActivitySampler(settings.workers, clock)
-        self._fleet: BurnerFleet | None = None
-        self._changing = anyio.Lock()
-
-    @property
-    def workers(self) -> int:
-        """Burner processes, each meant for one core."""
-        return self._settings.workers
-
-    @property
-    def offered_percent(self) -> float:
-        """CPU share that each burner asks for."""
-        return self._settings.percent
-
-    @property
-    def running(self) -> bool:
-        """Whether the load has been started and not yet stopped, even if its burners were ended from outside."""
-        return self._fleet is not None
-
-    @property
-    def activity(self) -> Activity:
-        """What the burners were measured to do so far, up to now while they run."""
-        return self._sampler.activity
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def start(self) -> None:
-        """Start the burners and return when they are seen at work; nothing if they run already.
-
-        The system counts CPU time in steps of about 10 ms. A request sent before the first step would seem to have run
-        beside idle burners.
-
-        Raises
-        ------
-        ContentionError
-            If one does not start, or not in time; none is left then.
-        """
-        async with self._changing:
-            if self._fleet is not None:
-                return
-            fleet = BurnerFleet(self._settings.workers, self._settings.percent)
-            try:
-                await _ignite(fleet)
-                self._sampler.begin(fleet.cpu_ns)
-            except BaseException:
-                await self._end(fleet)
-                raise
-            self._fleet = fleet
-        await self._until_seen_at_work()
-
-    async def _until_seen_at_work(self) -> None:
-        since_ns = self._clock()
-        with anyio.move_on_after(ONSET_TIMEOUT_S):
-            # The system has no event for this.
-            while not self.activity.overlap(since_ns, self._clock()):  # noqa: ASYNC110
-                await anyio.sleep(_LOOK_AGAIN_S)
-
-    async def stop(self) -> None:
-        """End the burners and return when all are gone; nothing if none run."""
-        with anyio.CancelScope(shield=True):
-            async with self._changing:
-                if self._fleet is not None:
-                    await self._end(self._fleet)
-
-    async def _end(self, fleet: BurnerFleet) -> None:
-        # Cancelled or not, a trial's load must not outlive it.
-        with anyio.CancelScope(shield=True):
-            try:
-                await to_thread.run_sync(self._sampler.end)
-            finally:
-                await to_thread.run_sync(fleet.end)
-                self._fleet = None
-
-
-async def _ignite(fleet: BurnerFleet) -> None:
-    with anyio.move_on_after(START_TIMEOUT_S) as in_time:
-        await to_thread.run_sync(fleet.spawn)
-        # The wait may be left behind: it returns as soon as the caller ends the burners.
-        await to_thread.run_sync(fleet.wait_until_burning, abandon_on_cancel=True)
-    if in_time.cancelled_caught:
-        raise ContentionError(
-            f"Not all load burners began to burn within {START_TIMEOUT_S:g} s; "
-            "ask for fewer load workers or try again on a less busy machine."
-        )
+    def _correct(self, first: _Reading, now: _Reading, seconds: float) -> None:
+        lasted_ns = now.at_ns - first.at_ns
+        got = (now.got_ns - first.got_ns) / (lasted_ns * self._workers)
+        behind = (now.due_ns - first.due_ns) / lasted_ns - got
+        if behind < STARVED_BELOW:
+            wanted = self._correction + GAIN_PER_S * seconds * behind
+            self._correction = min(max(wanted, -MOST_CORRECTION), MOST_CORRECTION)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from halospec.contention.activity import Activity
+from halospec.contention.activity import Activities
+from halospec.contention.protocol import Injected
 
 
 class NoLoad:
     """Keeps to the injector's protocol and does nothing."""
 
-    workers = 0
-    offered_percent = 0.0
     running = False
-    activity = Activity()
+    injected: tuple[Injected, ...] = ()
+    activities = Activities()
 
     async def __aenter__(self) -> Self:
         return self

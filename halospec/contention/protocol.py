@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from halospec.contention.activity import Activity
+from halospec.contention.activity import Activities, Activity
+from halospec.contention.loads import Load
 
 
 class ContentionError(Exception):
     """A load that could not be put on the machine, with the reason in one sentence."""
 
 
-class Injector(Protocol):
-    """A load for one trial: an async context manager that starts nothing on entry and has stopped on exit.
+@dataclass(frozen=True)
+class Injected:
+    """A load, and what it was measured to do.
 
     Attributes
     ----------
-    workers
-        Cores that it means to load; 0 for no load.
-    offered_percent
-        CPU share that each worker asks for. What it gets is in ``activity``.
-    running
-        Whether the load has been started and not yet stopped.
-    activity
-        What the load was measured to do so far, up to now while it runs.
+    ended_early
+        What is known of workers that ended by themselves before the load was to end; ``None`` if none did.
     """
 
-    @property
-    def workers(self) -> int: ...  # noqa: D102
+    load: Load
+    activity: Activity
+    ended_early: str | None = None
 
-    @property
-    def offered_percent(self) -> float: ...  # noqa: D102
+
+class Injector(Protocol):
+    """The loads of one trial: an async context manager that starts nothing on entry and has stopped on exit.
+
+    Attributes
+    ----------
+    running
+        Whether it has been started and not yet stopped.
+    injected
+        Its loads, each with what it was measured to do so far, up to now while it runs.
+    activities
+        The same without the loads: what phases follow.
+    """
 
     @property
     def running(self) -> bool: ...  # noqa: D102
 
     @property
-    def activity(self) -> Activity: ...  # noqa: D102
+    def injected(self) -> tuple[Injected, ...]: ...  # noqa: D102
+
+    @property
+    def activities(self) -> Activities: ...  # noqa: D102
 
     async def __aenter__(self) -> Self: ...
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.plan import Plan, Trial, requests_in
+from halospec.records.loads import LoadReport
 from halospec.records.schema import PRELOAD, Phase, RequestRecord
 
 TrialIds = Callable[[Trial], str]

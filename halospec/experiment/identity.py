@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pydantic import JsonValue
 
 import halospec
+from halospec.contention.spelling import spelled
 from halospec.controllers.modes import mode_named
 from halospec.experiment.phases import PhasePlan
 from halospec.experiment.plan import Plan, Trial
 from halospec.workloads.prompts import prompt_set_sha256
 
-_IDENTITY_FORMAT = 1
+_IDENTITY_FORMAT = 2
+_PAIRING_FORMAT = 1
 _TRIAL_ID_DIGITS = 16
 
 
@@ -61,7 +63,7 @@ def trial_id(plan: Plan, trial: Trial, subject: Subject) -> str:
         "stop": list(plan.stop),
         "sampling": asdict(plan.sampling),
         "pauses": asdict(plan.pauses),
-        "load": None if plan.load is None else asdict(plan.load),
+        "loads": [spelled(load) for load in plan.loads],
     }
     return _sha256(defined)[:_TRIAL_ID_DIGITS]
 
@@ -73,7 +75,7 @@ def pairing_sha256(plan: Plan) -> str:
     """
     phases = {_canonical(_described(trial.phases)) for trial in plan.trials}
     decides: dict[str, JsonValue] = {
-        "pairing": _IDENTITY_FORMAT,
+        "pairing": _PAIRING_FORMAT,
         "prompts": prompt_set_sha256(plan.prompts),
         "seed": plan.seed,
         "design": plan.design.value,

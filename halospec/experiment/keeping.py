@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.recording import Place, switch_record_of
 from halospec.experiment.runner import Observer
 from halospec.knobs.types import Switch
 from halospec.records.decisions import DecisionRecord
+from halospec.records.loads import LoadReport
 from halospec.records.schema import RequestRecord
 from halospec.records.store import RecordJournal, RunFiles
 

@@ -12,13 +12,11 @@ from halospec.analysis.loading import requests_of
 from halospec.analysis.precision import PILOT_BLOCKS, Standing, standing
 from halospec.analysis.requests import Requests
 from halospec.config import RunSettings
-from halospec.contention.cpu import CpuInjector
-from halospec.contention.no_load import NoLoad
 from halospec.contention.protocol import Injector
+from halospec.contention.together import injector_for
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.coverage import Coverage
 from halospec.experiment.forecast import counted, forecast, forecast_sentences, spoken_duration, steps_by_phase
-from halospec.experiment.keeping import Keeping
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.plan import Plan, Trial
 from halospec.experiment.plan_file import write_plan
@@ -27,6 +25,7 @@ from halospec.experiment.run_manifest import trial_ids_of, with_plan
 from halospec.experiment.runner import Observer, Runner
 from halospec.experiment.scatter import scatter_of
 from halospec.experiment.timings import Timings, recorded_timings, switch_ms_of
+from halospec.experiment.watching import RunTelemetry, WatchedKeeping
 from halospec.records.manifest import Manifest, write_manifest
 from halospec.records.store import RunFiles, read_records
 from halospec.target import Target
@@ -68,6 +67,7 @@ class Measuring:
     manifest: Manifest
     files: RunFiles
     observer: MeasuringObserver
+    telemetry: RunTelemetry
     _done: set[tuple[int, str]] = field(default_factory=set)
 
     async def run(self, progress: Coverage) -> str | None:
@@ -75,7 +75,7 @@ class Measuring:
         began_ns = self.target.clock()
         self._done = {(trial.block, trial.mode) for trial in self.plan.trials if progress.of(trial).done}
         self.observer.run_planned(self.choice, progress.requests_left(self.plan))
-        with Keeping(self.files, self.observer) as keeping:
+        with WatchedKeeping(self.files, self.observer, self.telemetry) as keeping:
             async with self.target.endpoint(self.choice.knob) as endpoint:
                 runner = Runner(
                     endpoint,
@@ -199,7 +199,7 @@ class Measuring:
         return trial_ids_of(self.manifest)(trial)
 
     def _injector(self) -> Injector:
-        return NoLoad() if self.plan.load is None else CpuInjector(self.plan.load, self.target.clock)
+        return self.telemetry.watched(injector_for(self.plan.loads, self.target.clock))
 
 
 def needs_more_blocks(settings: RunSettings, plan: Plan, files: RunFiles) -> bool:

@@ -58,7 +58,9 @@ class PhasePlan:
         """Return the same trial with the load's start (a measured step) or length (seconds) set by hand."""
         if start_step is None and seconds is None:
             if self.load is None:
-                raise PhasePlanError("--load needs a load phase: add one to --phases, or give --load-start.")
+                raise PhasePlanError(
+                    "--load needs a load phase, and so does --inject: add one to --phases, or give --load-start."
+                )
             return self
         planned = self.load or LoadWindow()
         if start_step is not None:

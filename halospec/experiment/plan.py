@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import Load
 from halospec.controllers.modes import Mode, UnknownMode, mode_named
 from halospec.experiment.phases import PhasePlan, parse_phases
 from halospec.workloads.prompts import CLASSIC_PROMPT, CLASSIC_STOP, Prompt
@@ -90,8 +90,8 @@ class Plan:
         Requests before a trial's measured steps; of every mode where several take turns.
     preload
         Requests before the first trial, so that it does not meet a machine at rest.
-    load
-        What the injector offers in the load phases; None without load.
+    loads
+        What is put on the machine in the load phases, all of it together; empty without load.
     """
 
     trials: tuple[Trial, ...]
@@ -103,7 +103,7 @@ class Plan:
     seed: int = 1
     sampling: Sampling = Sampling()
     preload: int = 0
-    load: CpuLoadSettings | None = None
+    loads: tuple[Load, ...] = ()
 
     def prompt_at(self, block: int, step: int) -> Prompt:
         """Return the prompt of a measured step; both count from 1."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.several import LoadWords
+from halospec.contention.spelling import load_spelled, spelled
 from halospec.controllers.modes import mode_named
 from halospec.experiment.phases import LoadWindow, PhasePlan
 from halospec.experiment.plan import INTERLEAVED, Design, Pauses, Plan, Sampling, Trial, can_take_turns
 from halospec.records.store import StoreError, write_whole
 from halospec.workloads.prompts import Prompt
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+"""Version 1 knew one load, of the CPU; it is read, and written as version 2."""
 
 _Count = Annotated[int, Field(ge=1)]
 _Seconds = Annotated[float, Field(gt=0)]
@@ -61,13 +66,13 @@ def read_plan(path: Path) -> Plan:
     version = content.get("halospec_plan") if isinstance(content, dict) else None
     if type(version) is not int:
         raise StoreError(f'{path} is not a plan: it has no version ("halospec_plan").')
-    if version != PLAN_VERSION:
+    if version not in _READ_AS:
         raise StoreError(
-            f"{path} is a plan of version {version}, and this halospec knows version {PLAN_VERSION}; write it anew with"
-            " `halospec plan`."
+            f"{path} is a plan of version {version}, and this halospec knows versions up to {PLAN_VERSION}; write it"
+            " anew with `halospec plan`."
         )
     try:
-        return _File.model_validate_json(written).plan()
+        return _READ_AS[version].model_validate_json(written).plan()
     except ValidationError as error:
         raise StoreError(f"{path} is not a plan that can be run: {_reason(error)}.") from error
 
@@ -136,17 +141,17 @@ class _Pauses(_Part):
     between_trials_s: _Rest
 
 
-class _Load(_Part):
+class _CpuLoad(_Part):
     workers: int
     percent: float
 
     @model_validator(mode="after")
-    def _this_machine_can_have_it(self) -> Self:
-        self.settings()
+    def _that_can_be(self) -> Self:
+        self.load()
         return self
 
-    def settings(self) -> CpuLoadSettings:
-        return CpuLoadSettings(self.workers, self.percent)
+    def load(self) -> Load:
+        return Load(CpuLoad(self.workers, self.percent))
 
 
 class _Prompt(_Part):
@@ -155,7 +160,9 @@ class _Prompt(_Part):
     domain: str | None
 
 
-class _File(_Part):
+class _Content(_Part, ABC):
+    """What plans of every version hold."""
+
     halospec_plan: int
     design: Design
     seed: int = Field(ge=0, lt=2**31)
@@ -164,7 +171,6 @@ class _File(_Part):
     stop: tuple[str, ...]
     sampling: _Sampling
     pauses: _Pauses
-    load: _Load | None
     trials: tuple[_Trial, ...] = Field(min_length=1)
     prompts: tuple[_Prompt, ...] = Field(min_length=1)
 
@@ -197,7 +203,7 @@ class _File(_Part):
             raise ValueError("its modes have different phases, so they cannot be compared")
         if any(bool(trial.together) != (self.design is Design.INTERLEAVED) for trial in self.trials):
             raise ValueError(f"its trials are not those of the design {self.design}")
-        if self.load is None and any(trial.phases.load is not None for trial in self.trials):
+        if not self.wanted() and any(trial.phases.load is not None for trial in self.trials):
             raise ValueError("it has load phases, but does not say what load")
         return self
 
@@ -208,9 +214,9 @@ class _File(_Part):
             raise ValueError(f"a mode comes twice in block {block}")
         return phases
 
-    @classmethod
-    def of(cls, plan: Plan) -> Self:
-        return cls.model_validate({"halospec_plan": PLAN_VERSION, **asdict(plan)})
+    @abstractmethod
+    def wanted(self) -> tuple[Load, ...]:
+        """Return the loads of the load phases."""
 
     def plan(self) -> Plan:
         return Plan(
@@ -223,8 +229,30 @@ class _File(_Part):
             seed=self.seed,
             sampling=Sampling(**self.sampling.model_dump()),
             preload=self.preload,
-            load=None if self.load is None else self.load.settings(),
+            loads=self.wanted(),
         )
+
+
+class _File(_Content):
+    loads: LoadWords
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        fields: dict[str, Any] = asdict(replace(plan, loads=()))
+        return cls.model_validate({"halospec_plan": PLAN_VERSION, **fields, "loads": tuple(map(spelled, plan.loads))})
+
+    def wanted(self) -> tuple[Load, ...]:
+        return tuple(map(load_spelled, self.loads))
+
+
+class _FileOfVersion1(_Content):
+    load: _CpuLoad | None
+
+    def wanted(self) -> tuple[Load, ...]:
+        return () if self.load is None else (self.load.load(),)
+
+
+_READ_AS: Mapping[int, type[_Content]] = {1: _FileOfVersion1, PLAN_VERSION: _File}
 
 
 def _trial(one: _Trial) -> Trial:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from halospec.analysis.modes import in_order
 from halospec.analysis.printable import printable
+from halospec.contention.spelling import spelled
 from halospec.experiment.forecast import Forecast, counted, spoken_duration, spoken_share, steps_by_phase
 from halospec.experiment.phases import LoadWindow, PhasePlan
 from halospec.experiment.plan import Design, Plan
@@ -55,8 +56,8 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     sampling = plan.sampling
     limit = "exactly" if sampling.ignore_eos else "at most"
     yield "sampling", f"{limit} {counted(sampling.max_tokens, 'token')}, temperature {sampling.temperature:g}"
-    if plan.load is not None:
-        yield "load", f"{counted(plan.load.workers, 'worker')} at {plan.load.percent:g} %"
+    if plan.loads:
+        yield "load", ", ".join(map(spelled, plan.loads))
     pauses = plan.pauses
     rests = {
         "after a warm-up request": pauses.after_warmup_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 
-from halospec.contention.activity import Activity, phase_of
+from halospec.contention.activity import Activities, phase_of
 from halospec.controllers.decision import Candidate, Decision
 from halospec.controllers.protocol import Outcome, RoundOutcome
 from halospec.endpoints.retry import Attempted
@@ -66,7 +66,7 @@ def record_of(
     place: Place,
     draft_length: int | None,
     attempted: Attempted,
-    activity: Activity,
+    activities: Activities,
     steering: Steering,
     *,
     load_seen: bool = False,
@@ -79,7 +79,7 @@ def record_of(
     draft_length
         The k that was asked for; ``None`` where a rule inside the server chose it.
     load_seen
-        Whether the trial had load before ``activity`` begins.
+        Whether the trial had load before ``activities`` begin.
     nonce
         The words that were put before the prompt.
     """
@@ -88,7 +88,7 @@ def record_of(
     first_token_ns = reply.first_token_ns if reply else None
     return RequestRecord(
         mode=place.mode,
-        phase=Phase.WARMUP if place.is_warmup else phase_of(activity, started_ns, ended_ns, load_seen=load_seen),
+        phase=Phase.WARMUP if place.is_warmup else phase_of(activities, started_ns, ended_ns, load_seen=load_seen),
         step=place.step,
         global_step=place.global_step,
         block=place.block,
@@ -103,8 +103,8 @@ def record_of(
         rounds=reply.rounds if reply else None,
         round_log=reply.round_log if reply else (),
         cached_tokens=reply.cached_tokens if reply else None,
-        load_overlap=activity.overlap(started_ns, ended_ns),
-        load_percent=activity.percent(started_ns, ended_ns),
+        load_overlap=activities.overlap(started_ns, ended_ns),
+        load_percent=activities.cpu_percent(started_ns, ended_ns),
         success=reply is not None,
         error=attempted.error,
         attempts=attempted.attempts,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.coverage import Coverage, TrialIds, coverage_of
 from halospec.experiment.plan import Plan
+from halospec.records.loads import LoadReport
 from halospec.records.schema import RequestRecord
 from halospec.records.store import RunFiles, StoreError, mark_void, mend_journal, read_lines
 from halospec.records.switches import SwitchRecord
+from halospec.records.ticks import last_tick_ns
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def last_moment_ns(files: RunFiles) -> int:
         If a journal cannot be read.
     """
     of_records_ns = max((record.ended_ns for record in read_lines(files.records, RequestRecord)), default=0)
-    return max(of_records_ns, _last_of_loads_and_switches_ns(files))
+    return max(of_records_ns, _last_of_other_journals_ns(files))
 
 
 def prepare_resumption(files: RunFiles, plan: Plan, trial_ids: TrialIds) -> Resumed:
@@ -62,7 +63,7 @@ def prepare_resumption(files: RunFiles, plan: Plan, trial_ids: TrialIds) -> Resu
     )
     attempts = {trial_ids(trial): coverage.of(trial).attempt for trial in plan.trials}
     lines = 0
-    last_ns = _last_of_loads_and_switches_ns(files)
+    last_ns = _last_of_other_journals_ns(files)
     stale: set[int] = set()
     for record in read_lines(files.records, RequestRecord):
         lines += 1
@@ -76,14 +77,15 @@ def prepare_resumption(files: RunFiles, plan: Plan, trial_ids: TrialIds) -> Resu
             )
         if record.trial_attempt != attempts[record.trial_id]:
             stale.add(lines)
-    for journal in (files.records, files.load, files.switches, files.decisions):
+    for journal in (files.records, files.load, files.switches, files.decisions, files.telemetry_journal):
         mend_journal(journal)
     if stale:
         mark_void(files.records, stale)
     return Resumed(coverage, records=lines, voided=len(stale), last_ns=last_ns)
 
 
-def _last_of_loads_and_switches_ns(files: RunFiles) -> int:
-    loads_ns = (load.ended_ns or 0 for load in read_lines(files.load, LoadReport))
+def _last_of_other_journals_ns(files: RunFiles) -> int:
+    reports = read_lines(files.load, LoadReport)
+    loads_ns = (load.ended_ns or 0 for report in reports for load in report.loads)
     switches_ns = (switch.ended_ns for switch in read_lines(files.switches, SwitchRecord))
-    return max(max(loads_ns, default=0), max(switches_ns, default=0))
+    return max(max(loads_ns, default=0), max(switches_ns, default=0), last_tick_ns(files.telemetry_journal))

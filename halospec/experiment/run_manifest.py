@@ -13,6 +13,8 @@ from pydantic import JsonValue
 
 import halospec
 from halospec.config import RunSettings
+from halospec.contention.spelling import spelled
+from halospec.doctor import QUICK_LOOK_S, examine
 from halospec.endpoints.preflight import ServerFacts
 from halospec.endpoints.wire import ModelMeta
 from halospec.experiment.coverage import TrialIds
@@ -32,6 +34,7 @@ from halospec.records.manifest import (
 )
 from halospec.records.probe import ProbeReport
 from halospec.records.store import RunFiles
+from halospec.records.telemetry import TelemetryAccount
 from halospec.telemetry.host import host_facts
 from halospec.workloads.prompts import prompt_set_sha256
 
@@ -111,6 +114,7 @@ def manifest_of(
     report: ProbeReport | None,
     choice: KnobChoice,
     started_at: datetime,
+    telemetry: TelemetryAccount | None = None,
 ) -> Manifest:
     """Return the manifest of a run that begins."""
     manifest = Manifest(
@@ -123,10 +127,13 @@ def manifest_of(
         placebo=choice.placebo,
         probe=report,
         design=plan.design.value,
+        loads=tuple(map(spelled, plan.loads)),
         pairing_sha256=pairing_sha256(plan),
         settings=settings_to_keep(settings) | asdict(plan.sampling),
         server=server,
         host=host_facts(),
+        fitness=examine(look_s=QUICK_LOOK_S, runs=settings.out.parent, server_url=server.base_url),
+        telemetry=telemetry,
         packages=software_versions(),
         trials=(),
         prompts=tuple(PlannedPrompt(prompt_id=p.prompt_id, domain=p.domain, text=p.text) for p in plan.prompts),

@@ -11,10 +11,10 @@ import anyio
 from pydantic import JsonValue
 
 from halospec.clock import Clock
-from halospec.contention.activity import Activity
+from halospec.contention.activity import Activities
 from halospec.contention.no_load import NoLoad
 from halospec.contention.protocol import Injector
-from halospec.contention.report import LoadReport, report
+from halospec.contention.report import report
 from halospec.controllers.modes import Chooser, Mode, mode_named
 from halospec.controllers.protocol import Explaining, Outcome
 from halospec.endpoints.retry import RetryPolicy, complete_with_retries
@@ -27,6 +27,7 @@ from halospec.experiment.plan import Plan, Trial
 from halospec.experiment.recording import Place, Steering, decision_record_of, outcome_of, reasons_of, record_of
 from halospec.knobs.types import Knob, Switch
 from halospec.records.decisions import DecisionRecord
+from halospec.records.loads import LoadReport
 from halospec.records.schema import PRELOAD, RequestRecord
 from halospec.workloads.prompts import Prompt
 
@@ -168,7 +169,7 @@ class Runner:
     async def _preload(self, course: _Course) -> None:
         first = mode_named(course.plan.order_at(course.trial, 1)[0])
         for number in range(1, course.plan.preload + 1):
-            await self._ask(course, *course.warmup(number, PRELOAD), first, first.warmup_length, Activity)
+            await self._ask(course, *course.warmup(number, PRELOAD), first, first.warmup_length, Activities)
 
     async def _run_trial(self, course: _Course) -> None:
         trial = course.trial
@@ -198,7 +199,7 @@ class Runner:
             missing = [n for n in plan.order_at(course.trial, number) if (number, n) not in course.so_far.warmed_up]
             for name in missing:
                 mode = modes[name]
-                record = await self._ask(course, *course.warmup(number, name), mode, mode.warmup_length, Activity)
+                record = await self._ask(course, *course.warmup(number, name), mode, mode.warmup_length, Activities)
                 outcomes[name].append(outcome_of(record))
             if missing:
                 await anyio.sleep(plan.pauses.after_warmup_s)
@@ -222,7 +223,7 @@ class Runner:
                 self._global_step += 1
                 place, prompt = course.step(step, name, self._global_step)
                 draft_length = self._chosen(choosers[name], place)
-                record = await self._ask(course, place, prompt, modes[name], draft_length, lambda: injector.activity)
+                record = await self._ask(course, place, prompt, modes[name], draft_length, lambda: injector.activities)
                 choosers[name].update(outcome_of(record))
             await anyio.sleep(plan.pauses.after_step_s)
         return step
@@ -245,7 +246,7 @@ class Runner:
         prompt: Prompt,
         mode: Mode,
         draft_length: int | None,
-        activity: Callable[[], Activity],
+        activities: Callable[[], Activities],
     ) -> RequestRecord:
         switch = None if draft_length is None else await self._knob.switch_to(draft_length)
         if switch is not None:
@@ -257,7 +258,7 @@ class Runner:
         attempted = await complete_with_retries(self._endpoint, request, draft_length, self._retries, self._clock)
         steering = Steering(self._knob.name, switch, self._placebo)
         record = record_of(
-            place, draft_length, attempted, activity(), steering, load_seen=course.so_far.load_seen, nonce=words
+            place, draft_length, attempted, activities(), steering, load_seen=course.so_far.load_seen, nonce=words
         )
         for reasons in attempted.completion.decisions if attempted.completion else ():
             self._observer.decided(decision_record_of(place, reasons))

@@ -48,6 +48,7 @@ from halospec.experiment.run_manifest import (
 from halospec.experiment.server_account import account_of
 from halospec.experiment.timings import probed_timings
 from halospec.experiment.token_counts import require_countable_tokens
+from halospec.experiment.watching import telemetry_of
 from halospec.knobs.arguments import MASK
 from halospec.knobs.types import Knob, KnobError, KnobKind
 from halospec.probe.errors import ProbeError
@@ -58,6 +59,7 @@ from halospec.records.probe import ProbeReport
 from halospec.records.schema import RequestRecord
 from halospec.records.store import RunFiles, StoreError, read_lines
 from halospec.target import Target, open_target, probe_target
+from halospec.telemetry.opening import continued
 
 _SETTLING_TOKENS = 8
 
@@ -92,14 +94,18 @@ async def run_session(settings: RunSettings, plan: Plan, observer: SessionObserv
         plan = _feasible(plan, choice, settings, observer)
         await _make_ready(target, choice.knob, plan)
         account = await account_of(target.server.kind.name, target.api, settings.connection.api_key)
-        manifest = manifest_of(settings, plan, describe_server(target.server, account), report, choice, started_at)
+        server = describe_server(target.server, account)
         timings = None if report is None or choice.report is None else probed_timings(report, choice.report)
         for sentence in forecast_sentences(forecast(plan, timings), pilot_follows=True):
             observer.told(sentence)
-        # The manifest last: what makes the directory that of a run is only there with all that the run needs to go on.
-        write_plan(plan, files.plan)
-        write_manifest(manifest, files.manifest)
-        await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), NOTHING_DONE)
+        with telemetry_of(settings, plan, target) as telemetry:
+            read = await telemetry.account(observer.told)
+            manifest = manifest_of(settings, plan, server, report, choice, started_at, read)
+            # The manifest last: what makes the directory that of a run is only there with all that it needs to go on.
+            write_plan(plan, files.plan)
+            write_manifest(manifest, files.manifest)
+            measuring = Measuring(settings, plan, target, choice, manifest, files, observer, telemetry)
+            await _measure(measuring, NOTHING_DONE)
 
 
 async def resume_session(settings: RunSettings, observer: SessionObserver) -> None:
@@ -146,8 +152,13 @@ async def resume_session(settings: RunSettings, observer: SessionObserver) -> No
         going_on = {"status": Status.RUNNING, "reason": None, "ended_at": None, "process": this_process()}
         manifest = manifest.model_copy(update={"resumptions": (*manifest.resumptions, resumption), **going_on})
         observer.told(_resumed_sentence(resumption))
-        write_manifest(manifest, files.manifest)
-        await _measure(Measuring(settings, plan, target, choice, manifest, files, observer), resumed.coverage)
+        with telemetry_of(settings, plan, target) as telemetry:
+            before = manifest.telemetry
+            read = await telemetry.account(observer.told, idle=before.idle if before else None)
+            manifest = manifest.model_copy(update={"telemetry": continued(before, read)})
+            write_manifest(manifest, files.manifest)
+            measuring = Measuring(settings, plan, target, choice, manifest, files, observer, telemetry)
+            await _measure(measuring, resumed.coverage)
 
 
 def settings_to_resume(directory: Path, given: Mapping[str, object]) -> RunSettings:

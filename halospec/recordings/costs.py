@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from itertools import groupby
+from typing import Protocol
 
 from halospec.clock import Clock
-from halospec.contention.cpu import CpuInjector, CpuLoadSettings
+from halospec.contention.together import injector_for
 from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.types import ChatRequest, EndpointError, Message
 from halospec.recordings.rounds import VisitedRounds
-from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting, Visit
+from halospec.recordings.visits import ThreadSetting, Visit
 from halospec.records.schema import Round
 from halospec.workloads.prompts import Prompt
 
@@ -84,13 +84,14 @@ async def record_costs(
     """
     observer.costs_planned(len(visits), await _expected_s(endpoint, texts, visits, clock))
     visited: list[VisitedRounds] = []
-    async with _ChangingLoad(clock) as load:
-        for visit in visits:
-            await load.become(visit.condition)
-            observer.visit_begun(visit)
-            rounds = await _rounds(endpoint, texts.request(visit.prompt, visit.setting))
-            visited.append(VisitedRounds(visit, rounds))
-            observer.visit_ended(visit, len(rounds))
+    for condition, in_a_row in groupby(visits, key=lambda visit: visit.condition):
+        async with injector_for(condition.loads, clock) as injector:
+            await injector.start()
+            for visit in in_a_row:
+                observer.visit_begun(visit)
+                rounds = await _rounds(endpoint, texts.request(visit.prompt, visit.setting))
+                visited.append(VisitedRounds(visit, rounds))
+                observer.visit_ended(visit, len(rounds))
     return tuple(visited)
 
 
@@ -113,36 +114,3 @@ async def _rounds(endpoint: ChatEndpoint, request: ChatRequest) -> tuple[Round, 
     if not completion.round_log:
         raise CostsFailed("The server sent no log of its rounds, so nothing was recorded.")
     return completion.round_log
-
-
-class _ChangingLoad:
-    """The load of the visit under way; an async context manager that leaves none behind."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._condition = QUIET_MACHINE
-        self._injector: CpuInjector | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stop()
-
-    async def become(self, condition: Condition) -> None:
-        """Return when the machine is as the condition wants it; nothing to do if it is already."""
-        if condition == self._condition:
-            return
-        await self._stop()
-        if condition.burners:
-            self._injector = CpuInjector(CpuLoadSettings(workers=condition.burners), self._clock)
-            await self._injector.start()
-        self._condition = condition
-
-    async def _stop(self) -> None:
-        if self._injector is not None:
-            await self._injector.stop()
-            self._injector = None
-        self._condition = QUIET_MACHINE

@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.possible import require_possible
+from halospec.contention.protocol import ContentionError
 from halospec.cores import available_cores
 from halospec.recordings.visits import (
     QUIET_MACHINE,
@@ -65,8 +66,10 @@ class RecordingSettings(BaseModel):
     @model_validator(mode="after")
     def _words_make_sense(self) -> Self:
         for condition in self.conditions():
-            if condition.burners:
-                CpuLoadSettings(workers=condition.burners)
+            try:
+                require_possible(condition.loads)
+            except ContentionError as problem:
+                raise ValueError(str(problem)) from problem
         for word in self.threads:
             parse_setting(word)
         return self

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from halospec.contention.loads import CpuLoad, Load, LoadKind
+from halospec.contention.several import each_once
+from halospec.contention.spelling import load_spelled, spelled
 from halospec.recordings.types import QUIET
 
-_CPU = "cpu:"
+_AND = re.compile(rf"\+(?=(?:{'|'.join(LoadKind)}):)")
+"""Between two loads: a command line may hold a + of its own, and a number, too."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What else the machine is doing: so many burner processes, 0 for nothing."""
+    """What else the machine is doing: these loads, all at once; none: nothing."""
 
-    burners: int
+    loads: tuple[Load, ...] = ()
 
     @property
     def name(self) -> str:
-        """The word for it in recordings: ``quiet``, ``cpu:2``."""
-        return f"{_CPU}{self.burners}" if self.burners else QUIET
+        """The word for it in recordings: ``quiet``, ``cpu:2``, ``cpu:1+memory:4GB/s``."""
+        return "+".join(map(_word, self.loads)) or QUIET
 
 
-QUIET_MACHINE = Condition(0)
+QUIET_MACHINE = Condition()
+
+
+def burning(workers: int) -> Condition:
+    """Return the condition in which so many burners each take all of a core."""
+    return Condition((Load(CpuLoad(workers=workers)),))
+
+
+def _word(load: Load) -> str:
+    """Return how a load is called; plain burners as they have always been."""
+    what = load.what
+    is_plain = isinstance(what, CpuLoad) and load == Load(CpuLoad(workers=what.workers))
+    return f"cpu:{what.workers}" if is_plain else spelled(load)
 
 
 @dataclass(frozen=True)
@@ -54,19 +71,14 @@ class Visit:
 
 
 def parse_condition(word: str) -> Condition:
-    """Read ``quiet`` or ``cpu:N``.
+    """Read ``quiet``, or a load, or several with ``+`` between them, such as ``cpu:1+memory:4GB/s``.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If one of them is no load, or comes twice.
     """
-    if word == QUIET:
-        return QUIET_MACHINE
-    number = word.removeprefix(_CPU)
-    if number == word or not number.isdecimal() or int(number) == 0:
-        raise ValueError(f"{word!r} is no load; give cpu:N with N burners, or {QUIET}.")
-    return Condition(int(number))
+    return QUIET_MACHINE if word == QUIET else Condition(each_once(map(load_spelled, _AND.split(word))))
 
 
 def parse_setting(word: str) -> ThreadSetting:
@@ -85,7 +97,7 @@ def parse_setting(word: str) -> ThreadSetting:
 
 def default_conditions(cores: int) -> tuple[Condition, ...]:
     """Return a quiet machine, one with a core taken, and one with all of them taken."""
-    return tuple(Condition(burners) for burners in sorted({0, 1, cores}))
+    return (QUIET_MACHINE, *map(burning, sorted({1, cores})))
 
 
 def default_settings(own: ThreadSetting) -> tuple[ThreadSetting, ...]:

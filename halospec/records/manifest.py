@@ -9,9 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from halospec.records.fitness import Finding
 from halospec.records.probe import ProbeReport
 from halospec.records.schema import SCHEMA_VERSION
 from halospec.records.store import StoreError, first_reason, write_whole
+from halospec.records.telemetry import TelemetryAccount
 from halospec.telemetry.host import HostFacts
 
 
@@ -121,11 +123,18 @@ class Manifest(BaseModel):
         manifests from before there was a probe hold none of them.
     design
         How modes were spread over time (halospec.experiment.plan.Design).
+    loads
+        What is injected in the load phases, as the command line spells it; manifests from when CPU burners were the
+        only kind do not hold it.
     pairing_sha256
         Hash of all that decides which request has which prompt and place: runs that share it can be compared request
         by request.
     process
         Which process measures; ``None`` once the run has ended.
+    fitness
+        What there was to say of the machine as one to measure on, when the run began.
+    telemetry
+        What was read off the machine meanwhile; ``None`` where it was off.
     status
         ``running`` in the manifest of a run that is not running means that it was killed.
     """
@@ -144,11 +153,14 @@ class Manifest(BaseModel):
     placebo: bool = False
     probe: ProbeReport | None = None
     design: str | None = None
+    loads: tuple[str, ...] | None = None
     pairing_sha256: str | None = None
     resumptions: tuple[Resumption, ...] = ()
     process: RunningProcess | None = None
     server: ServerDescription
     host: HostFacts
+    fitness: tuple[Finding, ...] = ()
+    telemetry: TelemetryAccount | None = None
     packages: dict[str, str]
     trials: tuple[PlannedTrial, ...]
     prompts: tuple[PlannedPrompt, ...]

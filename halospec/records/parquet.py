@@ -28,7 +28,7 @@ ROUND_COLUMNS = ("k", "accepted", "limit", "threads", "draft_threads")
 """What is read of a round; tables from before there was such a column lack it."""
 
 _VERSION_KEY = b"halospec.schema_version"
-_JOURNAL_KEY = b"halospec.journal"
+JOURNAL_KEY = b"halospec.journal"
 _EXTRA = "extra"
 _END_OF_JOURNAL = 64 * 1024
 
@@ -65,7 +65,7 @@ def write_parquet(records: Iterable[RequestRecord], path: Path) -> None:
     if any(row.model_extra for row in rows):
         schema = schema.append(pa.field(_EXTRA, pa.string()))
     try:
-        with _replaced(path) as file, pq.ParquetWriter(file, schema) as writer:
+        with replaced(path) as file, pq.ParquetWriter(file, schema) as writer:
             for start in range(0, len(rows), ROWS_PER_GROUP):
                 writer.write_table(_table(rows[start : start + ROWS_PER_GROUP], schema))
     except (OverflowError, pa.ArrowInvalid) as error:
@@ -106,11 +106,11 @@ class RecordTable:
 
     def is_made_of(self, journal: Path) -> bool:
         """Whether the table holds what this journal holds now: same schema, same size, same end."""
-        current = _fingerprint(journal)
+        current = fingerprint(journal)
         return (
             self._metadata.get(_VERSION_KEY) == str(SCHEMA_VERSION).encode()
             and current is not None
-            and self._metadata.get(_JOURNAL_KEY) == current
+            and self._metadata.get(JOURNAL_KEY) == current
         )
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -159,14 +159,14 @@ class RecordTable:
 
 def _metadata(rows: Sequence[RequestRecord], path: Path) -> dict[bytes, bytes]:
     metadata = {_VERSION_KEY: str(SCHEMA_VERSION).encode()}
-    if fingerprint := _fingerprint(RunFiles(path.parent).records):
-        metadata[_JOURNAL_KEY] = fingerprint
+    if made_of := fingerprint(RunFiles(path.parent).records):
+        metadata[JOURNAL_KEY] = made_of
     if is_placebo(rows):
         metadata[STAMP.encode()] = MEANING.encode()
     return metadata
 
 
-def _fingerprint(journal: Path) -> bytes | None:
+def fingerprint(journal: Path) -> bytes | None:
     """Return what changes whenever a journal grows or its end is written anew; None if it is absent or ends in a tear.
 
     A torn line is in no table, so a table would hide that there was one.
@@ -184,7 +184,7 @@ def _fingerprint(journal: Path) -> bytes | None:
 
 
 @contextlib.contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
+def replaced(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of another in one step, when it is complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

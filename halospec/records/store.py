@@ -76,6 +76,16 @@ class RunFiles:
         return self.directory / "decisions.jsonl"
 
     @property
+    def telemetry_journal(self) -> Path:
+        """What was read off the machine, a line each time; absent where telemetry was off."""
+        return self.directory / "telemetry.jsonl"
+
+    @property
+    def telemetry(self) -> Path:
+        """The same as a table, written when the run ends."""
+        return self.directory / "telemetry.parquet"
+
+    @property
     def server_log(self) -> Path:
         """The output of a server that was started for this run."""
         return self.directory / "server.log"

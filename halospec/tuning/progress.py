@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
 from halospec.progress import ProbeProgress
 from halospec.records.decisions import DecisionRecord
+from halospec.records.loads import LoadReport
 from halospec.records.probe import Verdict
 from halospec.records.schema import RequestRecord
 from halospec.tuning.halving import RoundSize

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import Load
 from halospec.experiment.phases import PhasePlan, parse_phases
 from halospec.experiment.plan import INTERLEAVED, Design, Plan, Sampling, Trial
 from halospec.tuning.halving import RoundSize
@@ -40,7 +40,7 @@ class Schedule:
     switching: bool
     seed: int
     sampling: Sampling
-    load: CpuLoadSettings | None
+    loads: tuple[Load, ...]
 
     def plans(self, size: RoundSize, lengths: Sequence[int], *, first_block: int) -> tuple[Plan, ...]:
         """Return a round's plans, one for each of its passes, which is a block.
@@ -72,10 +72,10 @@ class Schedule:
             trials = [Trial(block, mode, phases) for mode in order.sample(modes, len(modes))]
         design = Design.BLOCKED if self.switching else Design.INTERLEAVED
         plan = Plan(tuple(trials), tuple(prompts), warmup, design=design, seed=self.seed, sampling=self.sampling)
-        return replace(plan, load=self.load)
+        return replace(plan, loads=self.loads)
 
     def _phases(self, steps: int) -> PhasePlan:
-        return parse_phases(f"{'steady' if self.load is None else 'load'}:{steps}")
+        return parse_phases(f"{'load' if self.loads else 'steady'}:{steps}")
 
 
 def schedule(
@@ -85,7 +85,7 @@ def schedule(
     switching: bool,
     seed: int,
     sampling: Sampling | None = None,
-    load: CpuLoadSettings | None = None,
+    loads: tuple[Load, ...] = (),
 ) -> Schedule:
     """Deal the prompts: those of the last round are kept for it, unless there are too few for that.
 
@@ -97,4 +97,4 @@ def schedule(
     if len(sizes) > 1 and is_fresh:
         kept = min(sizes[-1].prompts, int(_FINAL_SHARE * len(dealt)))
         rehearsal, final = tuple(dealt[kept:]), tuple(dealt[:kept])
-    return Schedule(rehearsal, final, is_fresh, switching, seed, sampling or Sampling(), load)
+    return Schedule(rehearsal, final, is_fresh, switching, seed, sampling or Sampling(), loads)

@@ -13,9 +13,8 @@ import halospec
 from halospec.analysis.loading import requests_of
 from halospec.analysis.slo import Slo, resolve
 from halospec.clock import start_clock
-from halospec.contention.cpu import CpuInjector, CpuLoadSettings
-from halospec.contention.no_load import NoLoad
-from halospec.contention.protocol import Injector
+from halospec.contention.loads import Load
+from halospec.contention.together import injector_for
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.description import require_unused_directory, settings_to_keep, software_versions
 from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible
@@ -63,7 +62,7 @@ class TuneObserver(Observer, RoundObserver, ProbeObserver, Protocol):
 
 
 async def run_tuning(
-    settings: TuneSettings, prompts: Sequence[Prompt], load: CpuLoadSettings | None, observer: TuneObserver
+    settings: TuneSettings, prompts: Sequence[Prompt], loads: tuple[Load, ...], observer: TuneObserver
 ) -> Tuning:
     """Probe the server, then search for its best draft length, into ``settings.out``.
 
@@ -108,7 +107,7 @@ async def run_tuning(
         )
         write_tuning(tuning, settings.out)
         observer.search_planned(sizes, choice)
-        course = _Course(settings, tuple(prompts), lengths, sizes, load, switching)
+        course = _Course(settings, tuple(prompts), lengths, sizes, loads, switching)
         try:
             result = await _search(course, target, choice, files, observer)
         except anyio.get_cancelled_exc_class():
@@ -131,7 +130,7 @@ class _Course:
     prompts: tuple[Prompt, ...]
     lengths: tuple[int, ...]
     sizes: tuple[RoundSize, ...]
-    load: CpuLoadSettings | None
+    loads: tuple[Load, ...]
     switching: bool
 
 
@@ -168,7 +167,7 @@ async def _search(
         switching=course.switching,
         seed=settings.seed,
         sampling=Sampling(settings.max_tokens, settings.temperature, settings.ignore_eos),
-        load=course.load,
+        loads=course.loads,
     )
     if not plans.is_fresh:
         observer.told(
@@ -183,7 +182,7 @@ async def _search(
             runner = Runner(
                 endpoint,
                 choice.knob,
-                lambda: _injector(course.load, target),
+                lambda: injector_for(course.loads, target.clock),
                 keeping,
                 target.clock,
                 trial_ids=trial_ids.__getitem__,
@@ -244,10 +243,6 @@ def _sizes(settings: TuneSettings, challengers: int, *, switching: bool) -> tupl
     except ValueError as problem:
         sentence = str(problem)
         raise PlanRefused(f"{sentence[0].upper()}{sentence[1:]}.") from problem
-
-
-def _injector(load: CpuLoadSettings | None, target: Target) -> Injector:
-    return NoLoad() if load is None else CpuInjector(load, target.clock)
 
 
 def _subject(target: Target, choice: KnobChoice) -> Subject:

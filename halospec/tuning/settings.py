@@ -9,7 +9,11 @@ from pydantic import Field, field_validator, model_validator
 
 from halospec.analysis.slo import SloRequest, parse_slo
 from halospec.config import TargetSettings
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.possible import require_possible
+from halospec.contention.protocol import ContentionError
+from halospec.contention.several import LoadWords, each_once
+from halospec.contention.spelling import load_spelled
 from halospec.controllers.protocol import MAX_DRAFT_LENGTH
 from halospec.tuning.evidence import PLAIN, Basis
 from halospec.tuning.halving import round_sizes
@@ -35,7 +39,9 @@ class TuneSettings(TargetSettings):
     attainment
         The share of requests that should meet them.
     load
-        Whether to put CPU load on this machine during the whole search.
+        Whether to put the default CPU load on this machine during the whole search.
+    inject
+        Loads of any kind, beside the default one or instead of it.
     """
 
     out: Path
@@ -54,6 +60,7 @@ class TuneSettings(TargetSettings):
     load: bool = False
     load_workers: int | None = Field(default=None, ge=1)
     load_percent: float = Field(default=100.0, gt=0, le=100)
+    inject: LoadWords = ()
 
     @field_validator("lengths")
     @classmethod
@@ -74,7 +81,10 @@ class TuneSettings(TargetSettings):
         if self.slo and self.objectives is not None and self.objectives.auto and not self.warmup:
             raise ValueError("--slo auto takes its values from the warm-up, so --warmup must be at least 1")
         if not self.load and (self.load_workers is not None or self.load_percent != 100.0):
-            raise ValueError("--load-workers and --load-percent need --load")
+            raise ValueError(
+                "--load-workers and --load-percent need --load; an --inject says such things itself, as in"
+                " cpu:50%@workers=1"
+            )
         return self
 
     @property
@@ -87,19 +97,26 @@ class TuneSettings(TargetSettings):
         """The objectives as stated; None without any."""
         return parse_slo(self.slo) if self.slo else None
 
-    def cpu_load(self) -> CpuLoadSettings | None:
-        """Return the load that is to be put on the machine; None for none.
+    def loads(self) -> tuple[Load, ...]:
+        """Return what is to be put on the machine; nothing if no load is wanted.
 
         Raises
         ------
         ValueError
-            If that is more than the machine has.
+            If the default CPU load is injected as well, or the machine cannot have the loads.
         """
-        if not self.load:
-            return None
+        default = (Load(self._cpu_load()),) if self.load else ()
+        loads = each_once((*default, *map(load_spelled, self.inject)))
+        try:
+            require_possible(loads)
+        except ContentionError as problem:
+            raise ValueError(str(problem)) from problem
+        return loads
+
+    def _cpu_load(self) -> CpuLoad:
         if self.load_workers is None:
-            return CpuLoadSettings(percent=self.load_percent)
-        return CpuLoadSettings(workers=self.load_workers, percent=self.load_percent)
+            return CpuLoad(percent=self.load_percent)
+        return CpuLoad(workers=self.load_workers, percent=self.load_percent)
 
     def prompt_set(self) -> tuple[Prompt, ...]:
         """Return the prompts.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from halospec.contention.report import LoadReport
+from halospec.contention.spoken import spoken_amount
+from halospec.records.loads import InjectedLoad, LoadReport
 from halospec.records.schema import Phase
 from halospec.validation.types import Part, ReadRun, part_of
 
 LOAD_FELT_ABOVE = 0.1
-"""Burners that got less than this share of what they asked for were hardly there."""
+"""A load that got less than this share of what it was to do was hardly there."""
 
 LOAD_TOLD_FROM_S = 1.0
-"""A system counts CPU time in steps of some 10 ms: over less than this, what burners got cannot be told so well."""
+"""A system counts CPU time in steps of some 10 ms: over less than this, what a load got cannot be told so well."""
 
 
 def missing_load(run: ReadRun) -> Iterator[str]:
@@ -25,17 +26,15 @@ def missing_load(run: ReadRun) -> Iterator[str]:
     loaded = {part_of(record.trial_id, record) for _, record in run.valid if record.load_overlap > 0}
     reports: defaultdict[Part, list[LoadReport]] = defaultdict(list)
     for report in run.loads:
-        if report.workers > 0:
+        if report.loads:
             reports[part_of(report.trial_id, report)].append(report)
     for part, trial in run.planned_with_load:
         if part not in reports and part not in loaded:
             yield f"Block {trial.block}, {trial.mode}: there is no sign of the load that it should have had."
     for part, of_part in reports.items():
-        felt = part in loaded or any(report.achieved_percent is not None for report in of_part)
-        if not felt and any(report.steps is not None for report in of_part):
-            first = of_part[0]
-            yield f"Block {first.block}, {first.mode}: no load was measured in a trial that should have had some."
-        yield from filter(None, map(_weakness, of_part))
+        if any(report.steps is not None for report in of_part):
+            yield from _unmeasured(of_part, is_known_by_records=part in loaded)
+        yield from filter(None, (_weakness(report, load) for report in of_part for load in report.loads))
 
 
 def unloaded_modes(run: ReadRun) -> tuple[str, ...]:
@@ -51,10 +50,16 @@ def unloaded_modes(run: ReadRun) -> tuple[str, ...]:
 def load_notes(run: ReadRun) -> tuple[str, ...]:
     """Say what load there was, and which reports of it are missing."""
     notes = []
-    got = [report.achieved_percent for report in run.loads if report.achieved_percent is not None]
-    if got:
-        trials = len({part_of(report.trial_id, report) for report in run.loads if report.achieved_percent is not None})
-        notes.append(f"Burners got {min(got):.0f} to {max(got):.0f} % of their cores over {trials} trials with load.")
+    trials: defaultdict[tuple[str, str], set[Part]] = defaultdict(set)
+    got: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for report in run.loads:
+        for load in report.loads:
+            if load.achieved is not None:
+                trials[load.name, load.unit].add(part_of(report.trial_id, report))
+                got[load.name, load.unit].append(load.achieved)
+    for (name, unit), amounts in got.items():
+        least, most = spoken_amount(min(amounts)), spoken_amount(max(amounts))
+        notes.append(f"{name} got {least} to {most} {unit} over {len(trials[name, unit])} trials with load.")
     reported = {part_of(report.trial_id, report) for report in run.loads}
     untold = sum(part not in reported for part, _ in run.planned_with_load)
     if untold:
@@ -65,10 +70,29 @@ def load_notes(run: ReadRun) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _weakness(report: LoadReport) -> str | None:
-    got, offered = report.achieved_percent, report.offered_percent
-    lasted_s = ((report.ended_ns or 0) - (report.started_ns or 0)) / 1e9
-    if got is None or lasted_s < LOAD_TOLD_FROM_S or got >= LOAD_FELT_ABOVE * offered:
+def _unmeasured(of_part: Sequence[LoadReport], *, is_known_by_records: bool) -> Iterator[str]:
+    """Say which loads of a complete trial were never measured."""
+    where = f"Block {of_part[0].block}, {of_part[0].mode}"
+    told = [load for report in of_part for load in report.loads if load.achieved is not None]
+    if not told:
+        if not is_known_by_records:
+            yield f"{where}: no load was measured in a trial that should have had some."
+        return
+    if max(map(_lasted_s, told)) < LOAD_TOLD_FROM_S:
+        return
+    names = dict.fromkeys(load.name for report in of_part for load in report.loads)
+    for name in names:
+        if name not in {load.name for load in told}:
+            yield f"{where}: nothing of {name} was measured, which should have run beside {told[0].name}."
+
+
+def _weakness(report: LoadReport, load: InjectedLoad) -> str | None:
+    got, meant = load.achieved, load.target
+    if got is None or meant is None or _lasted_s(load) < LOAD_TOLD_FROM_S or got >= LOAD_FELT_ABOVE * meant:
         return None
-    where = f"Block {report.block}, {report.mode}"
-    return f"{where}: the burners got {got:.1f} % of their cores and asked for {offered:.0f} %."
+    fell_short = f"got {spoken_amount(got)} {load.unit} and was to do {spoken_amount(meant)} {load.unit}"
+    return f"Block {report.block}, {report.mode}: {load.name} {fell_short}."
+
+
+def _lasted_s(load: InjectedLoad) -> float:
+    return ((load.ended_ns or 0) - (load.started_ns or 0)) / 1e9

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.plan import Plan
 from halospec.experiment.plan_file import read_plan
 from halospec.records.decisions import DecisionRecord
+from halospec.records.loads import LoadReport
 from halospec.records.manifest import Manifest, Status, read_manifest
 from halospec.records.schema import SCHEMA_VERSION, RequestRecord
 from halospec.records.store import RunFiles, StoreError, read_lines, read_records

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.coverage import Coverage
 from halospec.experiment.plan import Plan, Trial
 from halospec.experiment.run_manifest import trial_ids_of
+from halospec.records.loads import LoadReport
 from halospec.records.manifest import Manifest
 from halospec.records.schema import RequestRecord
 from halospec.records.store import RunFiles

@@ -16,7 +16,7 @@ from halospec.contention.protocol import ContentionError
 from halospec.controllers.modes import mode_named
 from halospec.endpoints.types import EndpointError
 from halospec.recordings.files import write_recording
-from halospec.recordings.visits import QUIET_MACHINE, Condition
+from halospec.recordings.visits import QUIET_MACHINE, burning
 from halospec.simulate.simulation import simulate
 from halospec.simulate.synthetic import SyntheticAcceptance, SyntheticCosts, SyntheticSettings, synthetic_recording
 from halospec.simulate.types import Scenario, Segment
@@ -137,7 +137,7 @@ EVENLY = SyntheticSettings(
 
 def plan_of(recording, modes):
     prompts = tuple(Prompt(text.prompt_id, "…", None) for text in recording.texts[:6])
-    return LivePlan(modes, prompts, (QUIET_MACHINE, Condition(2)), TOKENS, 8, 1, 1)
+    return LivePlan(modes, prompts, (QUIET_MACHINE, burning(2)), TOKENS, 8, 1, 1)
 
 
 def as_measured(recording, plan, mode, seed):

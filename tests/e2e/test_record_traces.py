@@ -21,6 +21,7 @@ pytestmark = pytest.mark.e2e
 
 PROMPTS = {"one": "ka mo ti", "two": "so sa", "three": "ti ta ti ko ma"}
 TOKENS = 48
+BOTH = "cpu:1+memory:0.2GB/s@buffer=8MB"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def recording_of(tiny_pair, prompt_file: Path, out: Path, *more: object) -> tupl
 
 @pytest.fixture(scope="module")
 def recording(tiny_pair, prompt_file, tmp_path_factory) -> Recording:
-    """A whole recording, quiet and beside one burner, with two settings of the threads."""
+    """A whole recording, quiet, beside a burner, and beside that and memory load, with two settings of the threads."""
     out = tmp_path_factory.mktemp("recordings") / "tiny"
-    more = ("--load", "cpu:1", "--threads", "1:1", "--repetitions", 3, "--max-length", 4)
+    more = ("--load", "cpu:1", "--load", BOTH, "--threads", "1:1", "--repetitions", 3, "--max-length", 4)
     ended = halospec(*recording_of(tiny_pair, prompt_file, out, *more))
     assert ended.returncode == 0, ended.stderr
     assert f"Recording: {out}" in ended.stdout
@@ -92,7 +93,7 @@ def test_every_cell_was_visited_and_every_length_drawn(recording):
         (rounds.conditions[c], t, d)
         for c, t, d in zip(rounds.condition, rounds.threads, rounds.draft_threads, strict=True)
     }
-    assert cells == {(condition, *setting) for condition in ("quiet", "cpu:1") for setting in {own, (1, 1)}}
+    assert cells == {(condition, *setting) for condition in ("quiet", "cpu:1", BOTH) for setting in {own, (1, 1)}}
     assert set(rounds.k.tolist()) == {0, 1, 2, 3, 4}
     assert len(np.unique(rounds.visit)) == 3 * len(cells)
 
@@ -133,7 +134,7 @@ def test_texts_alone_need_no_server(tiny_pair, prompt_file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "status", "sentence"),
     [
-        (("--load", "gpu:1"), 2, "'gpu:1' is no load"),
+        (("--load", "gpu:1"), 2, "There is no load 'gpu'"),
         (("--threads", "two"), 2, "'two' is no setting of threads"),
         (("--draft", "ngram"), 1, "there is no draft model to trace"),
         (("--draft", "nowhere.gguf"), 1, "There is no model file nowhere.gguf"),
@@ -160,7 +161,7 @@ def test_however_it_ends_no_child_and_no_half_recording_stays(tiny_pair, prompt_
     prompts = many if during == "traces" else prompt_file
     out = tmp_path / "tiny"
     with halospec_running(*recording_of(tiny_pair, prompts, out, "--repetitions", 5000, "--load", "cpu:1")) as process:
-        wanted = ["halospec_server.tracing"] if during == "traces" else ["halospec_server", "burner.py"]
+        wanted = ["halospec_server.tracing"] if during == "traces" else ["halospec_server", "programs", "burn"]
         until(lambda: all(any(one in child for child in commands_of(process)) for one in wanted))
         children = children_of(process)
         process.send_signal(how)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from command_line import halospec
+from halospec.contention.spelling import spelled
+from halospec.experiment.plan_file import read_plan
+from halospec.records.loads import LoadReport
 from halospec.records.manifest import Status, read_manifest
 from halospec.records.probe import Verdict
 from halospec.records.schema import Phase
-from halospec.records.store import RunFiles, read_records
+from halospec.records.store import RunFiles, read_lines, read_records
 
 pytestmark = pytest.mark.e2e
 
@@ -140,3 +144,24 @@ def test_a_plan_in_seconds_with_sampling_and_own_prompts(tiny_server, tmp_path):
     records = [r for r in read_records(tmp_path / "run").records if not r.is_warmup]
     assert {r.phase for r in records} == {Phase.STEADY, Phase.LOAD, Phase.RECOVERY}
     assert {r.prompt_id for r in records} == {"p01", "p02"}
+
+
+def test_loads_of_several_kinds_are_put_on_together_and_all_of_them_are_reported(tiny_server, tmp_path):
+    memory, out = "memory:0.2GB/s@buffer=8MB", tmp_path / "run"
+    done = halospec(
+        "run", "--url", tiny_server, "--modes", "fixed_0,fixed_2", "--phases", "steady:1s,load:2s,recovery:1s",
+        "--warmup", 1, "--max-tokens", 16, "--inject", "cpu:40%@workers=1", "--inject", memory, "--out", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = ("cpu:40%@workers=1", memory)
+    assert tuple(map(spelled, read_plan(RunFiles(out).plan).loads)) == names
+    told = " ".join(done.stderr.split())
+    for mode in ("fixed_0", "fixed_2"):
+        assert re.search(rf"{mode} \(block 1\) done: {names[0]} got \S+ %, {names[1]} got \S+ GB/s", told), told
+    reports = list(read_lines(RunFiles(out).load, LoadReport))
+    assert [tuple(load.name for load in report.loads) for report in reports] == [names, names]
+    assert all(load.achieved and load.target for report in reports for load in report.loads)
+    assert {r.phase for r in read_records(out).records} >= {Phase.STEADY, Phase.LOAD, Phase.RECOVERY}
+    validated = halospec("validate", out)
+    assert validated.returncode == 0, validated.stdout
+    assert all(f"{name} got " in validated.stdout for name in names)

@@ -9,12 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from halospec.config import RunSettings, debug_json_wanted
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
 from halospec.cores import available_cores
 from halospec.experiment.phases import LoadWindow, PhasePlanError
 from halospec.experiment.plan import classic_plan
 from halospec.experiment.plan_file import write_plan
-from halospec.plan_settings import DEFAULT_MODES, LoadSettings
+from halospec.plan_settings import DEFAULT_MODES, LoadSettings, PlanSettings
 
 
 def settings(**changes: object) -> RunSettings:
@@ -46,8 +46,8 @@ def test_the_burners_default_to_every_core_at_full_share():
 
 
 def test_classic_is_the_classic_plan_with_one_burner_and_load_unless_refused():
-    one_burner = CpuLoadSettings(workers=1)
-    assert settings(preset="classic").plan() == replace(classic_plan(load=True, warmup=5), load=one_burner)
+    one_burner = CpuLoad(workers=1)
+    assert settings(preset="classic").plan() == replace(classic_plan(load=True, warmup=5), loads=(Load(one_burner),))
     assert settings(preset="classic").cpu_load().workers == 1
     refused = settings(preset="classic", load=LoadSettings(enabled=False))
     assert refused.plan() == classic_plan(load=False, warmup=5)
@@ -80,6 +80,26 @@ def test_the_key_is_kept_out_of_what_is_written_down():
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [{"enabled": True, "workers": 1000 * available_cores()}, {"inject": ("memory:4GB/s@buffer=9000000GB",)}],
+    ids=["workers", "memory"],
+)
+def test_a_load_that_this_machine_cannot_have_is_refused_before_the_run_begins(tmp_path, load):
+    too_much = settings(load=load)
+    with pytest.raises(ValueError, match=r"\.$"):
+        too_much.plan()
+    write_plan(PlanSettings(load=too_much.load).plan(), tmp_path / "plan.json")
+    with pytest.raises(ValueError, match=r"\.$"):
+        settings(plan_file=tmp_path / "plan.json").plan()
+
+
+def test_a_plan_file_says_what_is_injected(tmp_path):
+    write_plan(PlanSettings(load=LoadSettings(inject=("memory:4GB/s",))).plan(), tmp_path / "plan.json")
+    with pytest.raises(ValidationError, match="--plan holds what --inject would say"):
+        settings(plan_file=tmp_path / "plan.json", load={"inject": ("memory:4GB/s",)})
 
 
 def test_a_load_beyond_the_last_step_is_refused():

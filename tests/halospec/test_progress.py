@@ -8,6 +8,7 @@ from rich.console import Console
 
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.progress import ProbeProgress, RunProgress
+from halospec.records.loads import InjectedLoad, LoadKind, LoadReport
 from halospec.records.probe import Basis, KnobReport, Verdict
 from halospec.records.schema import Phase
 from stand_in_knobs import StandInKnob
@@ -64,3 +65,25 @@ def test_a_warm_up_that_failed_is_not_taken_for_a_step(make_record):
     with RunProgress(console) as progress:
         progress.request_ended(make_record(phase=Phase.WARMUP, success=False, error="gone", completion_tokens=None))
     assert seen.getvalue() == "fixed_2 warm-up 1 failed: gone\n"
+
+
+def got(name: str, kind: LoadKind, unit: str, achieved: float | None) -> InjectedLoad:
+    return InjectedLoad(name=name, kind=kind, unit=unit, workers=1, offered=None, achieved=achieved)
+
+
+def test_at_the_end_of_a_trial_every_load_is_named_with_what_it_got():
+    console, seen = a_console()
+    loads = (
+        got("cpu:75%", LoadKind.CPU, "%", 71.3),
+        got("memory:4GB/s", LoadKind.MEMORY, "GB/s", 3.94),
+        got("disk:50MB/s", LoadKind.DISK, "MB/s", None),
+        got("process:stress-ng --vm 1", LoadKind.PROCESS, "% of a core", 99.6),
+    )
+    with RunProgress(console) as progress:
+        progress.trial_ended(LoadReport(block=2, mode="fixed_4", loads=loads))
+        progress.trial_ended(LoadReport(block=3, mode="fixed_4", loads=()))
+    assert seen.getvalue().splitlines() == [
+        "fixed_4 (block 2) done: cpu:75% got 71 %, memory:4GB/s got 3.9 GB/s, process:stress-ng --vm 1 got 100 % of a"
+        " core",
+        "fixed_4 (block 3) done",
+    ]

@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from halospec.cli import app
+from halospec.contention.loads import CpuLoad, Load, MemoryLoad
+from halospec.contention.spelling import spelled
+from halospec.cores import available_cores
 from halospec.experiment.plan import Design
 from halospec.experiment.plan_file import read_plan
 from halospec.records.schema import Phase
@@ -54,6 +57,15 @@ def test_it_writes_a_plan_and_says_what_it_holds(invoke, tmp_path):
     assert str(out) in result.stdout.replace("\n", "")
 
 
+def test_what_is_injected_is_in_the_plan_and_on_the_screen_even_for_a_larger_machine(invoke, tmp_path):
+    out = tmp_path / "plan.json"
+    result = invoke("--inject", "cpu:75%@workers=1000", "--inject", "memory:4000MB/s", "--load", "--out", out)
+    assert result.exit_code == 0, result.output
+    default = Load(CpuLoad(available_cores()))
+    assert read_plan(out).loads == (default, Load(CpuLoad(1000, 75.0)), Load(MemoryLoad(4.0)))
+    assert f"{spelled(default)}, cpu:75%@workers=1000, memory:4GB/s" in " ".join(result.stdout.split())
+
+
 def test_a_pilot_tells_how_long_it_takes_and_what_more_blocks_would_find(invoke, tmp_path, pilot):
     result = invoke("--modes", "fixed_0,fixed_4", "--blocks", 4, "--out", tmp_path / "plan.json", "--pilot", pilot)
     assert result.exit_code == 0, result.output
@@ -74,6 +86,10 @@ def test_a_pilot_tells_how_long_it_takes_and_what_more_blocks_would_find(invoke,
         (("--modes", "magic"), "There is no mode 'magic'"),
         (("--modes", ""), "--modes: name at least one mode"),
         (("--load-workers", 1), "need --load"),
+        (("--inject", "gravity:9.81"), "--inject: There is no load 'gravity'"),
+        (("--inject", "memory:4GB/s", "--phases", "steady:5"), "needs a load phase, and so does --inject"),
+        (("--inject", "memory:4GB/s", "--inject", "memory:4GB/s"), "The load memory:4GB/s is asked for twice"),
+        (("--inject", "memory:4GB/s", "--preset", "classic"), "--preset classic decides what --inject would"),
         (("--cool-down", "inf"), "--cool-down:"),
     ],
 )

@@ -63,7 +63,11 @@ def test_equal_runs_one_after_the_other_still_leave_drift():
         ),
         (
             {"settings": {"load": {"enabled": True, "workers": 2, "percent": 100.0}}},
-            "new was made under another load than main: burners 2, not none; percent of a core each 100.0, not 0.",
+            "new was made under another load than main: loads cpu:100%@workers=2, not none.",
+        ),
+        (
+            {"loads": ("cpu:75%@workers=2", "memory:4GB/s")},
+            "new was made under another load than main: loads cpu:75%@workers=2, memory:4GB/s, not none.",
         ),
         ({"placebo": True}, "PLACEBO: new went on although the server ignores the draft length."),
         ({"status": Status.INTERRUPTED}, "new was interrupted; what it holds so far is compared."),

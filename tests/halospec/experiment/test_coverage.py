@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from halospec.contention.report import LoadReport
 from halospec.experiment.coverage import NOTHING_DONE, TrialCoverage, coverage_of
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Plan, Trial
+from halospec.records.loads import LoadReport
 from halospec.records.schema import PRELOAD, Phase
 from halospec.workloads.prompts import Prompt
 from stand_in_runs import id_of
@@ -37,8 +37,7 @@ def record(make_record):
 
 def load_of(trial: Trial, steps: int | None, attempt: int = 1) -> LoadReport:
     return LoadReport(
-        block=trial.block, mode=trial.mode, workers=0, offered_percent=0.0, trial_id=id_of(trial),
-        trial_attempt=attempt, steps=steps,
+        block=trial.block, mode=trial.mode, trial_id=id_of(trial), trial_attempt=attempt, steps=steps,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
 from halospec.experiment.duration import NO_REQUEST_TIMES, expected_duration
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import Pauses, Plan, Sampling, blocked_plan, interleaved_plan
@@ -104,7 +104,7 @@ def test_replies_are_as_long_as_those_seen_unless_more_is_allowed_now():
 
 
 def test_what_is_not_known_is_named():
-    loaded = replace(plan("steady:2,load:2"), load=CpuLoadSettings(1))
+    loaded = replace(plan("steady:2,load:2"), loads=(Load(CpuLoad(1)),))
     known_little = Timings(TIMINGS.by_length)
     assert expected_duration(loaded, known_little).unknown == (
         "the time to a reply's first token",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load
 from halospec.experiment.forecast import (
     blocks_for,
     blocks_sentence,
@@ -34,7 +34,7 @@ def plan(*modes: str, phases: str = "steady:5,load:5", blocks: int = 6) -> Plan:
         modes or ("fixed_0", "fixed_2", "fixed_4"), parse_phases(phases), [Prompt("a", "A?")],
         blocks=blocks, warmup=5, seed=1,
     )  # fmt: skip
-    return replace(made, load=CpuLoadSettings(1))
+    return replace(made, loads=(Load(CpuLoad(1)),))
 
 
 def test_a_difference_is_detectable_in_each_phase_after_correction_for_all_comparisons_of_the_run():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 import halospec
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load, MemoryLoad
 from halospec.controllers.adaptive import AdaptiveSettings
 from halospec.controllers.rules import RULES
 from halospec.experiment.identity import Subject, pairing_sha256, trial_id
@@ -63,8 +63,10 @@ def test_every_trial_of_a_plan_has_sixteen_digits_of_its_own():
     [
         *CHANGED_PLANS.values(),
         replace(plan(), pauses=Pauses(after_step_s=1.0)),
-        replace(plan(), load=CpuLoadSettings(1)),
-        replace(plan(), load=CpuLoadSettings(1, 50.0)),
+        replace(plan(), loads=(Load(CpuLoad(1)),)),
+        replace(plan(), loads=(Load(CpuLoad(1, 50.0)),)),
+        replace(plan(), loads=(Load(MemoryLoad(4.0)),)),
+        replace(plan(), loads=(Load(CpuLoad(1)), Load(MemoryLoad(4.0)))),
     ],
 )
 def test_what_defines_a_trial_changes_its_identity(changed):
@@ -115,7 +117,7 @@ def test_runs_of_other_modes_and_lengths_are_paired():
 
 
 def test_pauses_and_load_do_not_decide_who_has_which_prompt():
-    assert pairing_sha256(replace(plan(), pauses=Pauses(1.0), load=CpuLoadSettings(1))) == pairing_sha256(plan())
+    assert pairing_sha256(replace(plan(), pauses=Pauses(1.0), loads=(Load(CpuLoad(1)),))) == pairing_sha256(plan())
 
 
 @pytest.mark.parametrize("changed", CHANGED_PLANS.values(), ids=CHANGED_PLANS)

@@ -19,8 +19,10 @@ from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.measuring import Measuring, needs_more_blocks
 from halospec.experiment.plan_file import read_plan, write_plan
 from halospec.experiment.run_manifest import trial_ids_of, with_plan
+from halospec.experiment.watching import RunTelemetry
 from halospec.records.manifest import Status, read_manifest, write_manifest
 from halospec.records.store import RunFiles, read_records
+from halospec.telemetry.sources import DEFAULT_HZ
 from made_runs import made_manifest
 from stand_in_knobs import StandInKnob
 from stand_in_runs import Ledger, PretendedTime
@@ -119,7 +121,10 @@ class Bench:
         target = SimpleNamespace(clock=clock, server=SimpleNamespace(dialect=dialect), endpoint=endpoint)
         progress = coverage_of(self.plan, trial_ids_of(self.manifest), self.records) if self.records else NOTHING_DONE
         choice = KnobChoice(StandInKnob(), None)
-        measuring = Measuring(self.settings, self.plan, target, choice, self.manifest, self.files, self.watcher)
+        telemetry = RunTelemetry(DEFAULT_HZ, clock)
+        measuring = Measuring(
+            self.settings, self.plan, target, choice, self.manifest, self.files, self.watcher, telemetry
+        )
         return await measuring.run(progress)
 
 

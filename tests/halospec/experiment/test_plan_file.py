@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CacheLoad, CpuLoad, DiskLoad, Load, MemoryLoad, ProcessLoad
 from halospec.cores import available_cores
 from halospec.experiment.phases import PhasePlan, PhasePlanError, parse_phases
 from halospec.experiment.plan import Pauses, Plan, Sampling, blocked_plan, classic_plan, interleaved_plan
@@ -21,18 +21,18 @@ from halospec.experiment.plan_file import read_plan, write_plan
 from halospec.records.store import StoreError
 from halospec.workloads.prompts import Prompt
 
-LOAD = CpuLoadSettings(workers=1, percent=50.0)
+LOADS = (Load(CpuLoad(workers=1, percent=50.0)), Load(MemoryLoad(4.0)))
 PHASES = parse_phases("steady:2,load:1,recovery:1")
 PROMPTS = (Prompt("a", "A?", "code"), Prompt("b", "B?"))
 MODES = ("fixed_0", "fixed_2", "adaptive")
 
 
 def blocked() -> Plan:
-    return replace(blocked_plan(MODES, PHASES, PROMPTS, blocks=3, warmup=2, seed=7), load=LOAD)
+    return replace(blocked_plan(MODES, PHASES, PROMPTS, blocks=3, warmup=2, seed=7), loads=LOADS)
 
 
 def interleaved() -> Plan:
-    return replace(interleaved_plan(MODES[:2], PHASES, PROMPTS, blocks=3, warmup=2, seed=7), load=LOAD)
+    return replace(interleaved_plan(MODES[:2], PHASES, PROMPTS, blocks=3, warmup=2, seed=7), loads=LOADS)
 
 
 rests = st.floats(0, 1e6)
@@ -41,6 +41,16 @@ shapes = st.one_of(
     st.builds("steady:{}s,load:{}s".format, *[st.floats(0.1, 500).map(lambda x: round(x, 2))] * 2),
     st.just("steady:3"),
 )
+
+
+amounts = st.floats(0.001, 1e6)
+loads = st.one_of(
+    st.builds(CpuLoad, st.integers(1, 999), st.floats(0.1, 100), niceness=st.integers(-20, 19)),
+    st.builds(MemoryLoad, amounts, st.integers(1, 99), st.none() | amounts),
+    st.builds(CacheLoad, amounts, st.integers(1, 99), st.none() | amounts),
+    st.builds(DiskLoad, amounts, amounts, st.none() | st.just(Path("some where"))),
+    st.just(ProcessLoad(("stress-ng", "--vm", "1", "a b"))),
+).map(Load)
 
 
 @st.composite
@@ -74,7 +84,7 @@ def plans(draw: Callable[..., Any]) -> Plan:
         pauses=Pauses(draw(rests), draw(rests), draw(rests)),
         sampling=Sampling(draw(st.integers(1, 9999)), draw(st.floats(0, 2)), draw(st.booleans())),
         preload=draw(st.integers(0, 99)),
-        load=CpuLoadSettings(1, draw(st.floats(0.1, 100))),
+        loads=tuple(draw(st.lists(loads, min_size=1, max_size=3, unique=True))),
     )
 
 
@@ -92,9 +102,51 @@ def test_a_plan_read_back_can_be_continued(tmp_path, plan):
 
 
 def test_the_originals_plan_with_its_load_can_be_kept_too(tmp_path):
-    plan = replace(classic_plan(load=True, warmup=5), load=LOAD)
+    plan = replace(classic_plan(load=True, warmup=5), loads=LOADS)
     write_plan(plan, tmp_path / "plan.json")
     assert read_plan(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_for_a_larger_machine_can_be_made_and_read_here(tmp_path):
+    loads = (Load(CpuLoad(workers=100 * available_cores())), Load(MemoryLoad(4.0, buffer_mb=1e9)))
+    plan = replace(blocked(), loads=loads)
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+
+
+def as_version_1(path: Path, load: object) -> None:
+    """Write a plan as the version before this one had it."""
+    content = json.loads(path.read_text("utf-8"))
+    del content["loads"]
+    path.write_text(json.dumps(content | {"halospec_plan": 1, "load": load}), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("load", "read"), [({"workers": 2, "percent": 50.0}, (Load(CpuLoad(workers=2, percent=50.0)),)), (None, ())]
+)
+def test_a_plan_of_version_1_had_burners_or_nothing(tmp_path, load, read):
+    path = tmp_path / "plan.json"
+    plan = blocked() if load else blocked_plan(MODES, PHASES.without_load(), PROMPTS, blocks=3, warmup=2, seed=7)
+    write_plan(plan, path)
+    as_version_1(path, load)
+    assert read_plan(path) == replace(plan, loads=read)
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        ({"workers": 2, "percent": 101.0}, "load: The load percent must be above 0"),
+        ({"workers": 0, "percent": 50.0}, "load: CPU load needs at least 1 worker"),
+        ({"workers": 2}, "load.percent"),
+        (None, "does not say what load"),
+    ],
+)
+def test_what_version_1_could_not_run_is_refused_too(tmp_path, load, said):
+    path = tmp_path / "plan.json"
+    write_plan(blocked(), path)
+    as_version_1(path, load)
+    with pytest.raises(StoreError, match=said):
+        read_plan(path)
 
 
 def refusal(tmp_path: Path, change: Callable[[Any], object], plan: Plan | None = None) -> str:
@@ -125,7 +177,7 @@ def without_block(number: int) -> Callable[[Any], None]:
     [
         (lambda c: c.pop("halospec_plan"), "no version"),
         (lambda c: c.update(halospec_plan=True), "no version"),
-        (lambda c: c.update(halospec_plan=99), "version 99.*knows version 1"),
+        (lambda c: c.update(halospec_plan=99), "version 99.*knows versions up to 2"),
         (lambda c: c.pop("seed"), "seed: Field required"),
         (lambda c: c.update(speed="fast"), "speed: Extra inputs"),
         (lambda c: c.update(design="random"), "design:"),
@@ -149,9 +201,12 @@ def without_block(number: int) -> Callable[[Any], None]:
             lambda c: c["trials"][0]["phases"]["load"].update(start_step=9, stop_step=None),
             "cannot start at step 9 of 4",
         ),
-        (lambda c: c.update(load=None), "has load phases, but does not say what load"),
-        (lambda c: c["load"].update(percent=101), "percent must be above 0"),
-        (lambda c: c["load"].update(workers=9 * available_cores()), "workers are too many"),
+        (lambda c: c.update(loads=[]), "has load phases, but does not say what load"),
+        (lambda c: c.update(loads=["cpu:101%"]), "loads: .*percent must be above 0"),
+        (lambda c: c.update(loads=["gravity:9.81"]), "loads: .*gravity"),
+        (lambda c: c.update(loads=["memory:4GB/s"] * 2), r"loads: The load memory:4GB/s\S* is asked for twice"),
+        (lambda c: c.update(loads="cpu:2"), "loads: .*array"),
+        (lambda c: c.update(load=None), "load: Extra inputs"),
         (lambda c: c["pauses"].update(after_step_s=-1), "pauses.after_step_s"),
         (lambda c: c["pauses"].update(after_step_s=float("nan")), "pauses.after_step_s"),
         (lambda c: c["sampling"].update(temperature=3), "sampling.temperature"),
@@ -198,5 +253,5 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 def test_a_plan_that_contradicts_itself_is_not_written(tmp_path):
     with pytest.raises(StoreError, match="does not say what load"):
-        write_plan(replace(blocked(), load=None), tmp_path / "plan.json")
+        write_plan(replace(blocked(), loads=()), tmp_path / "plan.json")
     assert not (tmp_path / "plan.json").exists()

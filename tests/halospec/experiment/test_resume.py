@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from halospec.contention.report import LoadReport
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.coverage import Coverage
 from halospec.experiment.phases import parse_phases
@@ -24,6 +23,7 @@ from halospec.experiment.plan import INTERLEAVED, Plan, Trial
 from halospec.experiment.resume import Resumed, last_moment_ns, prepare_resumption
 from halospec.experiment.runner import Runner
 from halospec.records.decisions import ChosenSetting, DecisionRecord
+from halospec.records.loads import InjectedLoad, LoadKind, LoadReport
 from halospec.records.schema import PRELOAD
 from halospec.records.store import RecordJournal, RunFiles, StoreError, read_lines, read_records
 from halospec.workloads.prompts import Prompt
@@ -322,7 +322,10 @@ def test_a_run_that_left_no_journal_begins_at_the_beginning(directory):
 async def test_the_clock_goes_on_after_the_end_of_a_load_that_outlasted_the_last_record(directory):
     await whole_run(directory, BLOCKED)
     files = RunFiles(directory)
-    load = LoadReport(block=2, mode="fixed_2", workers=1, offered_percent=100.0, started_ns=1, ended_ns=10**15)
+    lasting = InjectedLoad(
+        name="memory:4GB/s", kind=LoadKind.MEMORY, unit="GB/s", workers=1, started_ns=1, ended_ns=10**15
+    )
+    load = LoadReport(block=2, mode="fixed_2", loads=(lasting.model_copy(update={"ended_ns": 2}), lasting))
     with RecordJournal(files.load) as journal:
         journal.append(load)
     assert last_moment_ns(files) == 10**15

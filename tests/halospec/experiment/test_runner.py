@@ -10,6 +10,7 @@ import pytest
 
 from halospec.clock import start_clock
 from halospec.contention.protocol import ContentionError
+from halospec.contention.spelling import spelled
 from halospec.controllers.decision import Decision, Setting
 from halospec.controllers.modes import Mode, mode_named
 from halospec.controllers.protocol import Outcome
@@ -108,7 +109,10 @@ async def test_load_is_recorded_on_each_request_and_for_each_trial():
     await bench.runner.run(plan_of("fixed_1"))
     loaded = [r for r in bench.ledger.records if r.phase is Phase.LOAD]
     assert all(r.load_overlap > 0.9 and r.load_percent == pytest.approx(90.0) for r in loaded)
-    assert [(load.mode, load.achieved_percent) for load in bench.ledger.loads] == [("fixed_1", pytest.approx(90.0))]
+    (report,) = bench.ledger.loads
+    (load,) = report.loads
+    assert (report.mode, load.name, load.offered) == ("fixed_1", spelled(StandInInjector.load), 100.0)
+    assert load.achieved == pytest.approx(90.0)
 
 
 async def test_fixed_modes_warm_up_at_their_own_k_and_adaptive_at_four():
@@ -167,8 +171,7 @@ async def test_a_request_asks_for_what_the_plan_says():
 async def test_a_trial_without_load_is_reported_with_none():
     bench = Bench()
     await bench.runner.run(plan_of("fixed_1", phases="steady:2"))
-    (load,) = bench.ledger.loads
-    assert (load.workers, load.offered_percent, load.achieved_percent, load.samples) == (0, 0.0, None, ())
+    assert [report.loads for report in bench.ledger.loads] == [()]
     assert bench.injectors == []
 
 
@@ -176,7 +179,8 @@ async def test_the_load_of_a_trial_that_is_cut_short_is_reported_too():
     bench = Bench(fails=lambda number: "Gone." if number > 6 else None, max_failures=1)
     with pytest.raises(ServerGone):
         await bench.runner.run(plan_of("fixed_1"))
-    assert [(len(load.samples), load.steps) for load in bench.ledger.loads] == [(1, None)]
+    (report,) = bench.ledger.loads
+    assert ([len(load.samples) for load in report.loads], report.steps) == ([1], None)
 
 
 async def test_a_failed_request_is_a_row_with_its_reason_and_the_time_it_took():

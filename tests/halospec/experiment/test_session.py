@@ -15,10 +15,13 @@ import psutil
 import pytest
 
 import halospec
+from halospec.contention.loads import CpuLoad, Load, MemoryLoad
+from halospec.contention.spelling import spelled
+from halospec.cores import available_cores
 from halospec.experiment.feasibility import PlanRefused
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import Plan, blocked_plan
-from halospec.experiment.plan_file import write_plan
+from halospec.experiment.plan_file import read_plan, write_plan
 from halospec.experiment.run_manifest import this_process, trial_ids_of, with_plan
 from halospec.experiment.session import _measure, resume_session, settings_to_resume
 from halospec.records.manifest import Manifest, RunningProcess, Status, read_manifest, write_manifest
@@ -103,6 +106,30 @@ async def test_what_a_run_is_judged_by_now_is_what_its_summary_will_go_by(comple
 async def test_what_a_run_cannot_be_judged_by_is_refused(complete, given, sentence):
     with pytest.raises(PlanRefused, match=sentence):
         await go_on(complete, **given)
+
+
+def loaded(files: RunFiles, load: Load) -> None:
+    """Have a run that was killed before its first request have had a load."""
+    phases = parse_phases("load:1")
+    trials = tuple(replace(trial, phases=phases) for trial in PLAN.trials)
+    plan = replace(PLAN, trials=trials, loads=(load,))
+    write_plan(plan, files.plan)
+    began = with_plan(manifest_in(files), plan)
+    injected = {"load": {"enabled": None, "inject": [spelled(load)]}}
+    write_manifest(began.model_copy(update={"settings": began.settings | injected}), files.manifest)
+
+
+async def test_a_load_that_this_machine_cannot_have_is_refused_before_a_server_is_asked(files):
+    loaded(files, Load(CpuLoad(workers=1000 * available_cores())))
+    with pytest.raises(PlanRefused, match="workers"):
+        await go_on(files)
+
+
+def test_a_run_that_goes_on_has_the_loads_that_it_began_with(files):
+    load = Load(MemoryLoad(4.0))
+    loaded(files, load)
+    assert settings_to_resume(files.directory, {}).loads() == (load,)
+    assert read_plan(files.plan).loads == (load,)
 
 
 def longer(plan: Plan) -> Plan:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from halospec.recordings.rounds import UnusableRounds, VisitedRounds, recorded_rounds
-from halospec.recordings.visits import Condition, ThreadSetting, Visit
+from halospec.recordings.visits import QUIET_MACHINE, ThreadSetting, Visit, burning
 from halospec.records.schema import Round
 
 SETTING = ThreadSetting(2, 1)
@@ -24,7 +24,8 @@ def done(k: int, accepted: int, **other: float) -> Round:
 
 
 def visited(*rounds: Round, burners: int = 0, after_change: bool = False) -> VisitedRounds:
-    return VisitedRounds(Visit(Condition(burners), SETTING, 0, after_change), rounds)
+    condition = burning(burners) if burners else QUIET_MACHINE
+    return VisitedRounds(Visit(condition, SETTING, 0, after_change), rounds)
 
 
 def test_missed_text_follows_from_the_rounds_before():

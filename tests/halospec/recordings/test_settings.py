@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from halospec.contention.loads import Load, MemoryLoad
 from halospec.recordings.settings import RecordingSettings
-from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting
+from halospec.recordings.visits import QUIET_MACHINE, Condition, ThreadSetting, burning
 
 
 def settings(**given: object) -> RecordingSettings:
@@ -26,9 +27,20 @@ def test_models_are_named_to_the_server_as_they_were_here():
 
 
 def test_the_quiet_machine_is_always_measured():
-    assert settings(load=("cpu:1",)).conditions() == (QUIET_MACHINE, Condition(1))
+    assert settings(load=("cpu:1",)).conditions() == (QUIET_MACHINE, burning(1))
     assert settings(load=("quiet",)).conditions() == (QUIET_MACHINE,)
-    assert settings().conditions()[:2] == (QUIET_MACHINE, Condition(1))
+    assert settings().conditions()[:2] == (QUIET_MACHINE, burning(1))
+
+
+def test_a_condition_that_is_asked_for_in_other_words_is_the_same():
+    asked = ("cpu:1", "memory:4GB/s", "cpu:100%@workers=1", "memory:4000MB/s", "cpu:1+memory:4GB/s")
+    memory = Load(MemoryLoad(4.0))
+    assert settings(load=asked).conditions() == (
+        QUIET_MACHINE,
+        burning(1),
+        Condition((memory,)),
+        Condition((*burning(1).loads, memory)),
+    )
 
 
 def test_the_servers_own_threads_are_always_measured():
@@ -39,8 +51,9 @@ def test_the_servers_own_threads_are_always_measured():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"load": ("gpu",)}, "'gpu' is no load"),
-        ({"load": ("cpu:100000",)}, "too many"),
+        ({"load": ("gpu",)}, "gpu"),
+        ({"load": ("cpu:1+cpu:1",)}, "asked for twice"),
+        ({"load": ("cpu:100000",)}, "workers"),
         ({"threads": ("2",)}, "'2' is no setting of threads"),
     ],
 )

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from halospec.contention.loads import CacheLoad, CpuLoad, DiskLoad, Load, MemoryLoad, ProcessLoad
 from halospec.recordings.visits import (
+    QUIET_MACHINE,
     Condition,
     ThreadSetting,
+    burning,
     default_conditions,
     default_settings,
     parse_condition,
@@ -18,7 +22,7 @@ from halospec.recordings.visits import (
 )
 
 OWN = ThreadSetting(2, 2)
-CONDITIONS = (Condition(0), Condition(1), Condition(2))
+CONDITIONS = (QUIET_MACHINE, burning(1), burning(2))
 
 
 def planned(seed: int = 1, repetitions: int = 4, prompts: int = 5):
@@ -30,10 +34,39 @@ def test_conditions_are_named_by_what_burns():
     assert [parse_condition(condition.name) for condition in CONDITIONS] == list(CONDITIONS)
 
 
-@pytest.mark.parametrize("word", ["", "cpu", "cpu:", "cpu:0", "cpu:-1", "cpu:1.5", "gpu:1", "2"])
+@pytest.mark.parametrize(
+    "loads",
+    [
+        (MemoryLoad(4.0),),
+        (CpuLoad(2, percent=50.0),),
+        (CpuLoad(2, niceness=5),),
+        (CpuLoad(1), MemoryLoad(4.0)),
+        (DiskLoad(50.0, directory=Path("a+b")), CacheLoad(8.0), CpuLoad(2)),
+        (ProcessLoad(("bench", "a+b", "1+2")), CpuLoad(1)),
+    ],
+)
+def test_any_loads_make_a_condition_whose_name_says_all_of_them(loads):
+    condition = Condition(tuple(map(Load, loads)))
+    assert parse_condition(condition.name) == condition
+
+
+def test_plain_burners_are_called_as_they_always_were_whatever_else_there_is():
+    assert parse_condition("cpu:1+memory:4GB/s").name.startswith("cpu:1+memory:4GB/s")
+    assert parse_condition("cpu:100%@workers=2").name == "cpu:2"
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "cpu", "cpu:", "cpu:0", "cpu:-1", "cpu:1.5", "gpu:1", "2", "cpu:1+", "quiet+cpu:2"],
+)
 def test_other_words_are_no_load(word):
-    with pytest.raises(ValueError, match="give cpu:N"):
+    with pytest.raises(ValueError, match=r"\.$"):
         parse_condition(word)
+
+
+def test_a_load_comes_once_in_a_condition():
+    with pytest.raises(ValueError, match="asked for twice"):
+        parse_condition("cpu:1+cpu:100%@workers=1")
 
 
 def test_a_setting_is_two_numbers():
@@ -47,8 +80,8 @@ def test_other_words_are_no_setting(word):
 
 
 def test_by_default_one_core_and_all_of_them_are_loaded():
-    assert default_conditions(8) == (Condition(0), Condition(1), Condition(8))
-    assert default_conditions(1) == (Condition(0), Condition(1))
+    assert default_conditions(8) == (QUIET_MACHINE, burning(1), burning(8))
+    assert default_conditions(1) == (QUIET_MACHINE, burning(1))
 
 
 def test_by_default_threads_are_taken_away_step_by_step():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from halospec.contention.cpu import CpuLoadSettings
+from halospec.contention.loads import CpuLoad, Load, MemoryLoad
 from halospec.experiment.plan import Design
 from halospec.tuning.halving import round_sizes
 from halospec.tuning.schedule import LEAST_FOR_FRESH_PROMPTS, schedule
@@ -90,9 +90,9 @@ def test_where_k_takes_a_restart_each_k_answers_the_prompts_of_a_pass_in_a_row()
 
 def test_with_load_every_step_is_to_have_it():
     sizes = round_sizes(1, warmup=0)
-    load = CpuLoadSettings(workers=1)
-    (plan,) = schedule(PROMPTS, sizes, switching=False, seed=1, load=load).plans(sizes[0], (0, 4), first_block=1)
-    assert plan.load == load
+    loads = (Load(CpuLoad(workers=1)), Load(MemoryLoad(4.0)))
+    (plan,) = schedule(PROMPTS, sizes, switching=False, seed=1, loads=loads).plans(sizes[0], (0, 4), first_block=1)
+    assert plan.loads == loads
     assert plan.trials[0].phases.load.start_step == 1
     assert plan.trials[0].phases.load.stop_step > plan.trials[0].phases.steps
 

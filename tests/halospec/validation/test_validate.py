@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from halospec.contention.cpu import CpuLoadSettings
-from halospec.contention.report import LoadReport
+from halospec.contention.loads import CpuLoad, Load, MemoryLoad, ProcessLoad
+from halospec.contention.spelling import spelled
 from halospec.experiment.identity import pairing_sha256
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Plan, Sampling, blocked_plan, interleaved_plan
 from halospec.experiment.plan_file import write_plan
 from halospec.experiment.run_manifest import with_plan
+from halospec.records.loads import InjectedLoad, LoadReport
 from halospec.records.manifest import Manifest, Status, write_manifest
 from halospec.records.parquet import write_parquet
 from halospec.records.probe import ProbedServer, ProbeReport
@@ -28,7 +29,8 @@ from halospec.workloads.prompts import Prompt
 from made_runs import PROMPT_SET, STARTED_AT, made_host, made_manifest, made_records, made_server
 
 PROMPTS = tuple(Prompt(name, f"Prompt {name}.") for name in ("p1", "p2", "p3", "p4", "p5"))
-LOAD = CpuLoadSettings(workers=1)
+CPU, MEMORY = Load(CpuLoad(workers=1)), Load(MemoryLoad(4.0))
+MEMORY_NAME = spelled(MEMORY)
 SECOND_NS = 1_000_000_000
 
 
@@ -57,6 +59,26 @@ class Made:
         self.records[place] = self.records[place].model_copy(update=changes)
 
 
+def done(load: Load, started_ns: int, ended_ns: int) -> InjectedLoad:
+    """Return the report of a load that got 95 % of what it was to do."""
+    what = load.what
+    achieved = 95.0 if what.amount is None else 0.95 * what.amount
+    return InjectedLoad(
+        name=spelled(load), kind=what.kind, unit=what.unit, workers=what.workers, offered=what.amount,
+        achieved=achieved, target=what.amount, started_ns=started_ns, ended_ns=ended_ns,
+    )  # fmt: skip
+
+
+UNMEASURED = {"achieved": None, "target": None, "started_ns": None, "ended_ns": None}
+
+
+def with_load(report: LoadReport, place: int = 0, **changes: object) -> LoadReport:
+    """Return a trial's report with one of its loads changed."""
+    loads = list(report.loads)
+    loads[place] = loads[place].model_copy(update=changes)
+    return report.model_copy(update={"loads": tuple(loads)})
+
+
 def made(plan: Plan) -> Made:
     """Return a run that carried out its plan: steps 1 to 4 of five are steady and recovery, 3 is under load."""
     manifest = with_plan(made_manifest([]).model_copy(update={"pairing_sha256": pairing_sha256(plan)}), plan)
@@ -83,30 +105,21 @@ def made(plan: Plan) -> Made:
         for mode in trial.modes:
             ask(mode, 1, Phase.WARMUP, plan.warmup_prompt_at(trial.block, 1), trial.block, trial_id)
         for step in range(1, (trial.phases.steps or 0) + 1):
-            phase = Phase.STEADY if plan.load is None or step < 3 else Phase.LOAD if step == 3 else Phase.RECOVERY
+            phase = Phase.STEADY if not plan.loads or step < 3 else Phase.LOAD if step == 3 else Phase.RECOVERY
             for mode in plan.order_at(trial, step):
                 ask(mode, step, phase, plan.prompt_at(trial.block, step), trial.block, trial_id)
+        injected = tuple(done(load, began_ns, len(records) * SECOND_NS) for load in plan.loads)
         loads.append(
-            LoadReport(
-                block=trial.block,
-                mode=trial.mode,
-                workers=0 if plan.load is None else 1,
-                offered_percent=0.0 if plan.load is None else 100.0,
-                achieved_percent=None if plan.load is None else 95.0,
-                started_ns=began_ns,
-                ended_ns=len(records) * SECOND_NS,
-                trial_id=trial_id,
-                steps=trial.phases.steps,
-            )
+            LoadReport(block=trial.block, mode=trial.mode, loads=injected, trial_id=trial_id, steps=trial.phases.steps)
         )
     return Made(plan, manifest, records, loads)
 
 
-def a_plan(*, load: bool = True, design: str = "blocked") -> Plan:
+def a_plan(*, load: bool = True, design: str = "blocked", loads: tuple[Load, ...] = (CPU,)) -> Plan:
     phases = parse_phases("steady:2,load:1,recovery:1" if load else "steady:4")
     make = blocked_plan if design == "blocked" else interleaved_plan
     plan = make(("fixed_0", "fixed_2"), phases, PROMPTS, blocks=2, warmup=1, seed=1)
-    return replace(plan, load=LOAD if load else None, sampling=Sampling(33, 0.0, True))
+    return replace(plan, loads=loads if load else (), sampling=Sampling(33, 0.0, True))
 
 
 @pytest.fixture
@@ -194,7 +207,7 @@ def test_void_records_are_counted_and_make_no_problem(tmp_path, run):
         for record in of_last
     ]
     run.records = [*ahead, *void, *anew]
-    cut_short = run.loads[-1].model_copy(update={"steps": None, "achieved_percent": None})
+    cut_short = with_load(run.loads[-1], **UNMEASURED).model_copy(update={"steps": None})
     run.loads = [*run.loads[:-1], cut_short, run.loads[-1].model_copy(update={"trial_attempt": 2})]
     validation = validate(run.written(tmp_path).directory)
     assert problems(validation) == {}
@@ -241,7 +254,7 @@ def test_load_that_was_never_there_is_found(tmp_path, run):
         else record
         for record in run.records
     ]
-    run.loads = [load.model_copy(update={"achieved_percent": None}) for load in run.loads]
+    run.loads = [with_load(load, **UNMEASURED) for load in run.loads]
     said = problems(validate(run.written(tmp_path).directory))["load"]
     assert "Block 1, fixed_0: no load was measured in a trial that should have had some." in said
     assert "no request of fixed_0, fixed_2 was under it" in said
@@ -255,21 +268,76 @@ def test_a_mode_whose_requests_never_met_the_load_is_named(tmp_path, run):
     assert said == "The plan has load, and no request of fixed_2 was under it."
 
 
-def test_burners_that_hardly_ran_are_found(tmp_path, run):
-    run.loads[0] = run.loads[0].model_copy(update={"achieved_percent": 2.0})
-    said = problems(validate(run.written(tmp_path).directory))["load"]
-    assert "got 2.0 % of their cores and asked for 100 %" in said
+def test_a_load_that_hardly_ran_is_found(tmp_path):
+    run = made(a_plan(loads=(CPU, MEMORY)))
+    run.loads[0] = with_load(run.loads[0], 0, achieved=2.0)
+    run.loads[1] = with_load(run.loads[1], 1, achieved=0.04)
+    first, second = check(validate(run.written(tmp_path).directory), "load").problems
+    assert first.endswith(f": {spelled(CPU)} got 2.0 % and was to do 100 %.")
+    assert second.endswith(f": {MEMORY_NAME} got 0.04 GB/s and was to do 4.0 GB/s.")
+
+
+def test_a_load_is_judged_by_what_its_profile_asked_for(tmp_path, run):
+    run.loads[0] = with_load(run.loads[0], achieved=2.0, target=2.5)
+    assert validate(run.written(tmp_path).directory).is_sound
+
+
+def test_a_command_has_no_amount_that_it_could_fall_short_of(tmp_path):
+    run = made(a_plan(loads=(Load(ProcessLoad(("sleep", "60"))),)))
+    run.loads[0] = with_load(run.loads[0], achieved=0.0)
+    validation = validate(run.written(tmp_path).directory)
+    assert validation.is_sound
+    assert check(validation, "load").notes == ("process:sleep 60 got 0.0 to 95 % of a core over 4 trials with load.",)
 
 
 def test_too_short_a_load_is_not_judged(tmp_path, run):
-    run.loads[0] = run.loads[0].model_copy(update={"achieved_percent": 2.0, "ended_ns": run.loads[0].started_ns})
+    run.loads[0] = with_load(run.loads[0], achieved=2.0, ended_ns=run.loads[0].loads[0].started_ns)
     assert validate(run.written(tmp_path).directory).is_sound
+
+
+def test_what_each_load_got_is_a_note(tmp_path):
+    run = made(a_plan(loads=(CPU, MEMORY)))
+    run.loads[0] = with_load(run.loads[0], 1, achieved=3.0)
+    validation = validate(run.written(tmp_path).directory)
+    assert problems(validation) == {}
+    assert check(validation, "load").notes == (
+        f"{spelled(CPU)} got 95 to 95 % over 4 trials with load.",
+        f"{MEMORY_NAME} got 3.0 to 3.8 GB/s over 4 trials with load.",
+    )
+
+
+def test_one_load_of_several_that_was_never_there_is_found(tmp_path):
+    run = made(a_plan(loads=(CPU, MEMORY)))
+    run.loads[0] = with_load(run.loads[0], 1, **UNMEASURED)
+    said = problems(validate(run.written(tmp_path).directory))["load"]
+    assert f"nothing of {MEMORY_NAME} was measured, which should have run beside {spelled(CPU)}." in said
+
+
+def test_the_lines_of_a_run_from_when_there_were_only_burners_are_judged_too(tmp_path, run):
+    files = run.written(tmp_path)
+    files.load.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "block": report.block, "mode": report.mode, "workers": 1, "offered_percent": 100.0,
+                    "achieved_percent": 2.0 if report is run.loads[0] else 95.0, "trial_id": report.trial_id,
+                    "started_ns": 0, "ended_ns": 5 * SECOND_NS, "samples": [[0, 5 * SECOND_NS, 95.0]],
+                    "steps": report.steps,
+                }
+            ) + "\n"
+            for report in run.loads
+        )
+    )  # fmt: skip
+    validation = validate(tmp_path)
+    (weak,) = check(validation, "load").problems
+    assert "cpu:100%@workers=1 got 2.0 % and was to do 100 %." in weak
+    assert check(validation, "load").notes == ("cpu:100%@workers=1 got 2.0 to 95 % over 4 trials with load.",)
 
 
 def test_the_second_part_of_a_resumed_trial_may_begin_after_the_load(tmp_path):
     run = made(a_plan(design=INTERLEAVED))
     first = run.loads[0]
-    resumed = first.model_copy(update={"achieved_percent": None, "started_ns": None, "ended_ns": None})
+    resumed = with_load(first, **UNMEASURED)
     run.loads = [first.model_copy(update={"steps": None}), resumed, *run.loads[1:]]
     validation = validate(run.written(tmp_path).directory)
     assert problems(validation) == {}
@@ -278,7 +346,7 @@ def test_the_second_part_of_a_resumed_trial_may_begin_after_the_load(tmp_path):
 
 def test_a_resumed_trial_whose_first_line_was_lost_is_known_by_its_records(tmp_path):
     run = made(a_plan(design=INTERLEAVED))
-    run.loads[0] = run.loads[0].model_copy(update={"achieved_percent": None, "started_ns": None, "ended_ns": None})
+    run.loads[0] = with_load(run.loads[0], **UNMEASURED)
     assert validate(run.written(tmp_path).directory).is_sound
 
 

@@ -13,23 +13,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halospec.contention.burner import PERIOD_S, next_due_s
-from halospec.contention.fleet import BURNER_PROGRAM
+from halospec.contention.fleet import PROGRAMS
+from halospec.contention.programs.burn import PERIOD_S, next_due_s
 
 TICK_S = 0.02
 """Resolution of the operating system's account of CPU time."""
 
 
 @contextmanager
-def burner(percent: float) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-I", "-S", str(BURNER_PROGRAM), "--percent", str(percent)]
+def burner(percent: float, level: float | None = 1.0) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-I", "-S", str(PROGRAMS), "burn", "--percent", str(percent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
             assert int(process.stdout.readline()) > 0
+            if level is not None:
+                tell(process, level)
             yield process
         finally:
             process.kill()
+
+
+def tell(process: subprocess.Popen[bytes], level: float) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{level}\n".encode())
+    process.stdin.flush()
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float:
@@ -49,6 +57,41 @@ def test_it_ends_when_its_input_closes() -> None:
         assert process.wait(timeout=20) == 0
 
 
+def test_it_ends_when_it_is_told_nonsense() -> None:
+    with burner(50) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"a lot\n")
+        process.stdin.flush()
+        process.wait(timeout=20)
+
+
+def test_an_unknown_program_is_named() -> None:
+    asked = subprocess.run([sys.executable, "-I", "-S", PROGRAMS, "dance"], capture_output=True, text=True, check=False)
+    assert asked.returncode == 1
+    assert asked.stderr.strip() == "there is no load program dance"
+
+
+def test_it_does_nothing_until_it_is_told_a_level() -> None:
+    with burner(100, level=None) as process:
+        before_s = cpu_s(process)
+        time.sleep(0.5)
+        assert cpu_s(process) - before_s <= 0.1
+
+
+def test_it_follows_the_levels_that_it_is_told(eventually: Callable[..., None]) -> None:
+    with burner(100, level=0.2) as process:
+        started_s, before_s = time.monotonic(), cpu_s(process)
+        time.sleep(1.0)
+        assert 0 < cpu_s(process) - before_s <= most_cpu_s(0.2, started_s)
+        tell(process, 0)
+        time.sleep(0.2)
+        started_s, before_s = time.monotonic(), cpu_s(process)
+        time.sleep(0.5)
+        assert cpu_s(process) - before_s <= 0.1
+        tell(process, 1)
+        eventually(lambda: cpu_s(process) - before_s > 0.3)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process")
 def test_it_ignores_ctrl_c_and_waits_for_its_parent(eventually: Callable[..., None]) -> None:
     with burner(50) as process:
@@ -64,7 +107,8 @@ def test_it_ends_with_its_parent_even_if_a_forked_copy_holds_its_pipe(
 ) -> None:
     parent = f"""
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-I", "-S", {str(BURNER_PROGRAM)!r}, "--percent", "20"], stdin=-1, stdout=-1)
+command = [sys.executable, "-I", "-S", {str(PROGRAMS)!r}, "burn", "--percent", "20"]
+child = subprocess.Popen(command, stdin=-1, stdout=-1)
 pid = child.stdout.readline()
 copy = os.fork()
 if copy == 0:
