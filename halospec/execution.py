@@ -24,6 +24,7 @@ from halospec.progress import RunProgress
 from halospec.records.manifest import Manifest, Status
 from halospec.records.parquet import write_parquet
 from halospec.records.store import RunFiles, read_records
+from halospec.records.telemetry_table import write_telemetry_table
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _concluded(directory: Path, console: Console, session: Callable[[], None]) -
 
 
 def conclude(directory: Path) -> Conclusion:
-    """Write ``records.parquet``, ``summary.json`` and the charts of a run directory from its journal.
+    """Write the Parquet tables, ``summary.json`` and the charts of a run directory from its journals.
 
     Raises
     ------
@@ -96,11 +97,18 @@ def conclude(directory: Path) -> Conclusion:
     files = RunFiles(directory)
     journal = read_records(directory)
     write_parquet(journal.records, files.parquet)
+    if files.telemetry_journal.exists():
+        write_telemetry_table(files.telemetry_journal, files.telemetry)
     run = read_run(directory)
     summary = summarize_run(run)
     write_summary(summary, files.summary)
     charts = draw_charts(
-        run.requests, title_of(run.manifest), files.charts, compare=lambda _requests: summary.comparisons
+        run.requests,
+        title_of(run.manifest),
+        files.charts,
+        compare=lambda _requests: summary.comparisons,
+        telemetry=run.telemetry,
+        loads=run.loads,
     )
     return Conclusion(directory, run.manifest, summary, charts)
 

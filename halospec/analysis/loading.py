@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,16 @@ from halospec.analysis.requests import PHASES, Flags, Floats, Ints, Requests, nu
 from halospec.analysis.rounds import Rounds
 from halospec.analysis.sources import Names, RecordSource, Source, TableSource
 from halospec.analysis.switches import SwitchTimes
+from halospec.analysis.telemetry_data import TelemetryData, telemetry_of
 from halospec.records.classic_csv import ClassicRow
+from halospec.records.loads import LoadReport
 from halospec.records.manifest import Manifest, read_manifest
 from halospec.records.parquet import RecordTable
 from halospec.records.placebo import is_placebo
 from halospec.records.schema import CountSource, Phase, RequestRecord
-from halospec.records.store import RunFiles, StoreError, read_records
+from halospec.records.store import RunFiles, StoreError, read_lines, read_records
 from halospec.records.switches import SwitchReason
+from halospec.records.telemetry_table import read_telemetry
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,10 @@ class RunData:
         ``None`` where there is none.
     source
         The file that the records were read from; ``None`` for those that were in memory.
+    telemetry
+        What was read off the machine meanwhile; ``None`` where nothing was.
+    loads
+        What was put on it, a report a trial, those of trials that were begun anew among them.
     """
 
     requests: Requests
@@ -50,6 +57,8 @@ class RunData:
     void: int = 0
     manifest: Manifest | None = None
     source: Path | None = None
+    telemetry: TelemetryData | None = None
+    loads: tuple[LoadReport, ...] = ()
 
 
 def read_run(path: Path) -> RunData:
@@ -64,9 +73,11 @@ def read_run(path: Path) -> RunData:
     """
     files = RunFiles(path if path.is_dir() else path.parent)
     manifest = read_manifest(files.manifest)
-    if path.is_dir():
-        return _current_table(files, manifest) or _journal(files.records, manifest)
-    return _table(RecordTable(path), path, manifest) if path.suffix == ".parquet" else _journal(path, manifest)
+    return replace(
+        _requests_in(path, files, manifest),
+        telemetry=_telemetry(files, manifest),
+        loads=tuple(read_lines(files.load, LoadReport)),
+    )
 
 
 def run_of(
@@ -105,6 +116,20 @@ def _records(rows: Sequence[RequestRecord | ClassicRow]) -> tuple[RequestRecord,
     if records and len(records) < len(rows):
         raise TypeError("requests are either records or rows of a CSV; a run is not made of both")
     return records if records or not rows else None
+
+
+def _requests_in(path: Path, files: RunFiles, manifest: Manifest | None) -> RunData:
+    if path.is_dir():
+        return _current_table(files, manifest) or _journal(files.records, manifest)
+    return _table(RecordTable(path), path, manifest) if path.suffix == ".parquet" else _journal(path, manifest)
+
+
+def _telemetry(files: RunFiles, manifest: Manifest | None) -> TelemetryData | None:
+    table = read_telemetry(files.directory)
+    try:
+        return None if table is None else telemetry_of(table, manifest.telemetry if manifest else None)
+    except ValueError as error:
+        raise StoreError(f"The telemetry in {files.directory} is not what its name says: {error}.") from error
 
 
 def _journal(path: Path, manifest: Manifest | None) -> RunData:

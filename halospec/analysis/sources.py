@@ -104,23 +104,23 @@ class TableSource:
             return (), np.full(len(column), -1, dtype=np.int64)
         whole = column.combine_chunks()
         encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-        return tuple(encoded.dictionary.to_pylist()), _filled(encoded.indices, np.int64, -1)
+        return tuple(encoded.dictionary.to_pylist()), filled(encoded.indices, np.int64, -1)
 
     def numbers(self, field: str) -> Floats:
         """Return a column of numbers; NaN where there is none."""
-        return _filled(self._table.column(field), np.float64, np.nan)
+        return filled(self._table.column(field), np.float64, np.nan)
 
     def whole_numbers(self, field: str) -> Ints:
         """Return a column of whole numbers that no record lacks."""
-        return _filled(self._table.column(field), np.int64, -1)
+        return filled(self._table.column(field), np.int64, -1)
 
     def flags(self, field: str) -> Flags:
         """Return a column of truths; false where there is none."""
-        return _filled(self._table.column(field), np.uint8, 0).astype(np.bool_)
+        return filled(self._table.column(field), np.uint8, 0).astype(np.bool_)
 
     def is_there(self, field: str) -> Flags:
         """Return which records have a value."""
-        return _filled(self._table.column(field).is_valid(), np.uint8, 0).astype(np.bool_)
+        return filled(self._table.column(field).is_valid(), np.uint8, 0).astype(np.bool_)
 
     def rounds(self, kept: Flags) -> Rounds:
         """Return the rounds of the records that are kept."""
@@ -135,13 +135,13 @@ class TableSource:
 
 def _rounds_in(logs: pa.ListArray, kept: Flags, place: npt.NDArray[np.int32], start: int) -> Rounds:
     rows = slice(start, start + len(logs))
-    lengths = np.diff(_filled(logs.offsets, np.int64, 0))
+    lengths = np.diff(filled(logs.offsets, np.int64, 0))
     rounds = logs.flatten()
     there = {field.name for field in rounds.type}
     part = Rounds(
         np.repeat(place[rows], lengths),
         **{
-            name: _short(_filled(rounds.field(name), np.int64, _IF_NULL.get(name, NOT_SAID)))
+            name: _short(filled(rounds.field(name), np.int64, _IF_NULL.get(name, NOT_SAID)))
             if name in there
             else np.full(len(rounds), NOT_SAID, np.int16)
             for name in ROUND_COLUMNS
@@ -156,7 +156,7 @@ def _short(counts: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     return shortened
 
 
-def _filled(column: pa.Array | pa.ChunkedArray, kind: type[Number], missing: float) -> npt.NDArray[Number]:
+def filled(column: pa.Array | pa.ChunkedArray, kind: type[Number], missing: float) -> npt.NDArray[Number]:
     """Return a column as an array of numpy.
 
     By way of buffers: Arrow's conversions of single values and to numpy import pandas first, which takes as long as to
@@ -164,8 +164,8 @@ def _filled(column: pa.Array | pa.ChunkedArray, kind: type[Number], missing: flo
     """
     target = pa.from_numpy_dtype(kind)
     (filler,) = pa.Array.from_buffers(target, 1, [None, pa.py_buffer(np.array([missing], dtype=kind))])
-    filled = column.cast(target).fill_null(filler)
-    whole = filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled
+    complete = column.cast(target).fill_null(filler)
+    whole = complete.combine_chunks() if isinstance(complete, pa.ChunkedArray) else complete
     if not len(whole):
         return np.empty(0, dtype=kind)
     start = whole.offset * np.dtype(kind).itemsize

@@ -22,9 +22,12 @@ from halospec.analysis.described import (
 )
 from halospec.analysis.design import DesignReport, Support, declared_design, design_of
 from halospec.analysis.dynamics import Dynamics, dynamics
+from halospec.analysis.energy import Energy, energy
+from halospec.analysis.load_achieved import LoadsAchieved, loads_achieved
 from halospec.analysis.loading import RunData
 from halospec.analysis.losslessness import Losslessness, losslessness
 from halospec.analysis.manipulation import Manipulation, manipulation
+from halospec.analysis.memory_use import MemoryUse, memory_use
 from halospec.analysis.modes import reference_among
 from halospec.analysis.percentiles import TimePercentiles, percentiles
 from halospec.analysis.precision import PILOT_BLOCKS
@@ -95,6 +98,8 @@ class Summary(Value):
         ``None`` where the run has no fixed mode or supports no comparison, no load phase, no round log.
     threads
         ``None`` where the server does not say with how many its rounds ran.
+    energy, memory, loads
+        ``None`` where neither energy nor a temperature was read, the server's memory was not, no load ever ran.
     status
         How the run ended; ``None`` where no manifest says it.
     torn
@@ -140,6 +145,9 @@ class Summary(Value):
     percentiles: tuple[TimePercentiles, ...]
     acceptance_by_position: tuple[AcceptanceByPosition, ...] | None
     threads: tuple[ThreadUse, ...] | None = None
+    energy: Energy | None = None
+    memory: MemoryUse | None = None
+    loads: LoadsAchieved | None = None
 
 
 def summarize(
@@ -192,6 +200,9 @@ def summarize(
         percentiles=percentiles(requests),
         acceptance_by_position=acceptance_by_position(run.requests, run.rounds),
         threads=thread_use(run.requests, run.rounds),
+        energy=energy(run.requests, run.telemetry),
+        memory=memory_use(run.requests, run.telemetry),
+        loads=loads_achieved(run.requests, run.loads),
     )
 
 

@@ -14,6 +14,7 @@ from halospec.analysis.comparison_tables import conclusion, difference_tables
 from halospec.analysis.described import FailureReason, LowestScore, ModeSummary, PhaseSummary
 from halospec.analysis.dynamics_tables import dynamics_tables, regret_tables
 from halospec.analysis.losslessness import Losslessness
+from halospec.analysis.machine_tables import energy_tables, load_tables, memory_tables
 from halospec.analysis.manipulation import Manipulation, Verdict
 from halospec.analysis.printable import printable
 from halospec.analysis.slo_tables import percentile_tables, slo_tables
@@ -44,8 +45,8 @@ def summary_tables(summary: Summary, *, title: str = "", details: bool = False) 
     Parameters
     ----------
     details
-        Whether percentiles, acceptance by position, threads, regret, the dynamics under load and every trial of an
-        adaptive mode are wanted too.
+        Whether percentiles, acceptance by position, threads, regret, the dynamics under load, loads during requests,
+        memory by trial and every trial of an adaptive mode are wanted too.
     """
     parts = _parts(summary, title, details=details)
     if not summary.placebo:
@@ -63,6 +64,7 @@ def _parts(summary: Summary, title: str, *, details: bool) -> list[RenderableTyp
         parts += [_adaptive_table(summary), Text()]
     if summary.slo is not None:
         parts += [*slo_tables(summary.slo), Text()]
+    parts += _machine(summary, details=details)
     if details:
         parts += _details(summary)
     if summary.failures:
@@ -72,6 +74,16 @@ def _parts(summary: Summary, title: str, *, details: bool) -> list[RenderableTyp
     # Last, as that is what stays in sight on a terminal.
     said = conclusion(summary.design, summary.verdicts)
     return [*parts, Text(), *said] if said else parts
+
+
+def _machine(summary: Summary, *, details: bool) -> Iterator[RenderableType]:
+    for tables in (
+        load_tables(summary.loads, details=details) if summary.loads else [],
+        memory_tables(summary.memory, details=details) if summary.memory else [],
+        energy_tables(summary.energy) if summary.energy else [],
+    ):
+        if tables:
+            yield from (*tables, Text())
 
 
 def _details(summary: Summary) -> Iterator[RenderableType]:

@@ -16,11 +16,16 @@ _LETTERS = PathPatchEffect(facecolor=(0.13, 0.13, 0.13, 0.10), edgecolor=(0.13, 
 _ABOVE_BARS_BELOW_POINTS = 2.5
 _POINTS_PER_PANEL_INCH = 21
 _MOST_POINTS = 60
+_POINTS_PER_FLAT_PANEL_INCH = 27
+_ENOUGH_POINTS = 32
+"""A flat panel has the larger letters up to here, so that the stamp still goes across it."""
 
 
 def stamp_panels(figure: Figure) -> None:
     """Write the stamp across each panel, so that a panel cut out of the chart bears it too."""
     panel_height_in = figure.get_figheight() / len(figure.axes)
+    points = min(_MOST_POINTS, _POINTS_PER_PANEL_INCH * panel_height_in)
+    points = max(points, min(_ENOUGH_POINTS, _POINTS_PER_FLAT_PANEL_INCH * panel_height_in))
     angle = math.degrees(math.atan2(0.6 * panel_height_in, figure.get_figwidth()))
     for axes in figure.axes:
         text = axes.text(
@@ -31,7 +36,7 @@ def stamp_panels(figure: Figure) -> None:
             ha="center",
             va="center",
             rotation=angle,
-            fontsize=min(_MOST_POINTS, _POINTS_PER_PANEL_INCH * panel_height_in),
+            fontsize=points,
             fontweight="bold",
             zorder=_ABOVE_BARS_BELOW_POINTS,
         )

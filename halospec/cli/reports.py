@@ -40,8 +40,8 @@ def summarize_path(
         bool,
         typer.Option(
             "--details",
-            help="Percentiles, acceptance by position, threads, regret, the dynamics under load and secondary metrics"
-            " as well.",
+            help="Percentiles, acceptance by position, threads, regret, the dynamics under load, loads during requests,"
+            " memory by trial and secondary metrics as well.",
         ),
     ] = False,
     as_json: Annotated[
@@ -83,6 +83,8 @@ def plot(
             RunFiles(directory).charts,
             chart or None,
             compare=lambda _: comparisons_of(run),
+            telemetry=run.telemetry,
+            loads=run.loads,
         )
     for drawing in drawn.paths:
         typer.echo(str(drawing))

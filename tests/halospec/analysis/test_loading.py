@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 from halospec.analysis.loading import RunData, read_run, requests_of, rounds_of, run_of
 from halospec.analysis.summary import summarize, summarize_run
 from halospec.records.classic_csv import ClassicRow
-from halospec.records.manifest import read_manifest
+from halospec.records.loads import LoadKind, LoadReport
+from halospec.records.manifest import read_manifest, write_manifest
 from halospec.records.parquet import write_parquet
 from halospec.records.schema import CountSource, Phase, RequestRecord, Round
 from halospec.records.store import RecordJournal, RunFiles, StoreError, read_records
 from halospec.records.switches import SwitchReason
+from halospec.records.telemetry import IdlePower, TelemetryAccount
+from halospec.records.telemetry_table import write_telemetry_table
+from made_runs import made_manifest, made_records
 
 DEMO = Path(__file__).parents[3] / "plots" / "demo"
 
@@ -102,7 +106,7 @@ def test_the_journal_and_the_table_made_of_it_give_the_same_run_and_summary(tmp_
 
 
 def test_a_recorded_run_from_before_there_was_a_table_of_this_form_is_the_same_in_both(tmp_path):
-    for name in ("records.jsonl", "manifest.json"):
+    for name in ("records.jsonl", "manifest.json", "load.jsonl"):
         shutil.copy(DEMO / name, tmp_path)
     old = read_run(DEMO / "records.parquet")
     files = RunFiles(tmp_path)
@@ -262,3 +266,76 @@ def test_rounds_of_a_table_from_before_threads_were_told_have_none(tmp_path, mak
     run = read_run(files.parquet)
     assert [rounds.tolist() for rounds in (run.rounds.k, run.rounds.limit, run.rounds.threads)] == [[2], [-1], [-1]]
     assert np.isnan(run.requests.mean_limit).all()
+
+
+TICKS = """{"at_ns": 100, "energy.package-0_j": 1.5, "server.rss_bytes": 1000}
+{"at_ns": 200, "energy.package-0_j": 2.5}
+{"at_ns": 300, "energy.package-0_j": 1e300, "server.rss_bytes": 3000}
+"""
+
+
+def with_telemetry(directory: Path) -> RunFiles:
+    """A run directory with a manifest, and a journal of three readings."""
+    records = made_records()
+    files = written(directory, records)
+    account = TelemetryAccount(hz=10, energy_counters=("energy.package-0_j",), idle=IdlePower(watts=30.0, seconds=5.0))
+    manifest = made_manifest(records).model_copy(update={"telemetry": account})
+    write_manifest(manifest, files.manifest)
+    files.telemetry_journal.write_text(TICKS)
+    return files
+
+
+@pytest.mark.parametrize("as_table", [False, True], ids=["journal", "table"])
+def test_telemetry_is_read_with_what_the_manifest_says_of_it(tmp_path, as_table):
+    files = with_telemetry(tmp_path)
+    if as_table:
+        write_telemetry_table(files.telemetry_journal, files.telemetry)
+        files.telemetry_journal.unlink()
+    for path in (tmp_path, files.records, files.parquet):
+        telemetry = read_run(path).telemetry
+        assert telemetry.at_ns.tolist() == [100, 200, 300]
+        # No machine has used as many joules.
+        np.testing.assert_array_equal(telemetry.column("energy.package-0_j"), [1.5, 2.5, np.nan])
+        np.testing.assert_array_equal(telemetry.column("server.rss_bytes"), [1000, np.nan, 3000])
+        assert telemetry.account.idle.watts == 30
+    assert np.isnan(telemetry.column("gpu0.power_w")).all()
+
+
+def test_readings_are_put_in_order_and_of_those_at_one_moment_the_first_counts(tmp_path):
+    written(tmp_path, made_records())
+    times, values = pa.array([300, 100, 300], pa.int64()), pa.array([3.0, None, 4.0], pa.float64())
+    pq.write_table(pa.table({"at_ns": times, "a.b": values}), RunFiles(tmp_path).telemetry)
+    telemetry = read_run(tmp_path).telemetry
+    assert (telemetry.at_ns.tolist(), telemetry.account) == ([100, 300], None)
+    np.testing.assert_array_equal(telemetry.column("a.b"), [np.nan, 3])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"a.b": [1.0]}),
+        pa.table({"at_ns": [1], "a.b": ["text"]}),
+        pa.table([pa.array([1]), pa.array([1.0]), pa.array([2.0])], names=["at_ns", "a.b", "a.b"]),
+        pa.table({"at_ns": [1.5], "a.b": [1.0]}),
+    ],
+    ids=["no times", "texts", "a column twice", "times that are not whole"],
+)
+def test_a_table_that_is_not_one_of_readings_is_refused_in_one_sentence(tmp_path, table):
+    written(tmp_path, made_records())
+    pq.write_table(table, RunFiles(tmp_path).telemetry)
+    with pytest.raises(StoreError, match="telemetry"):
+        read_run(tmp_path)
+
+
+def test_a_run_without_telemetry_and_load_has_none(tmp_path):
+    run = read_run(written(tmp_path, made_records()).directory)
+    assert (run.telemetry, run.loads) == (None, ())
+
+
+def test_loads_are_read_from_their_journal_in_old_runs_too(tmp_path):
+    files = written(tmp_path, made_records())
+    report = LoadReport(block=1, mode="fixed_0")
+    files.load.write_text(report.model_dump_json() + "\n")
+    assert read_run(tmp_path).loads == (report,)
+    old = read_run(DEMO).loads
+    assert [(load.kind, load.offered) for one in old for load in one.loads] == [(LoadKind.CPU, 100)] * 5

@@ -26,6 +26,7 @@ def run(make_record: MakeRecord) -> list[RequestRecord]:
                 phase = MEASURED_PHASES[(step - 1) // 5]
                 k = int(mode[-1]) if mode.startswith("fixed") else 1 + step % 8
                 slow = 2 if phase is Phase.LOAD else 1
+                began_ns = 500 * MS * len(records)
                 records.append(
                     make_record(
                         mode=mode,
@@ -34,7 +35,9 @@ def run(make_record: MakeRecord) -> list[RequestRecord]:
                         step=step,
                         draft_length=k,
                         latency_ms=slow * (200.0 - 10 * k),
-                        ended_ns=(110 + (3 * block + 5 * step + k) % 11) * MS,
+                        started_ns=began_ns,
+                        first_token_ns=began_ns + 10 * MS,
+                        ended_ns=began_ns + (110 + (3 * block + 5 * step + k) % 11) * MS,
                     )
                 )
     failed = {"success": False, "error": "HTTP 500", "completion_tokens": None, "first_token_ns": None}

@@ -11,11 +11,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from halospec.analysis.loading import requests_of
-from halospec.charts import CHARTS, draw_charts
+from halospec.charts import CHARTS, charts_of, draw_charts
 from halospec.charts.style import head_and_foot
 from halospec.records.classic_csv import read_classic_csv, write_classic_csv
 from halospec.records.placebo import MEANING
 from halospec.records.schema import Phase
+from stand_in_telemetry import stand_in_loads, stand_in_telemetry
 
 SUBTITLE = "a model"
 
@@ -25,13 +26,20 @@ def placebo(run):
     return [record.model_copy(update={"placebo": True}) for record in run]
 
 
+def drawn(name, records):
+    """A chart of a run with load and telemetry."""
+    requests = requests_of(records)
+    charts = charts_of(requests, telemetry=stand_in_telemetry(requests), loads=stand_in_loads(requests))
+    return charts[name].draw(requests)
+
+
 def stamps(picture):
     return [[text.get_text() for text in axes.texts].count("PLACEBO") for axes in picture.figure.axes]
 
 
-def panel_in_grey(chart, records):
+def panel_in_grey(name, records):
     """What a grey print shows of the first panel, from 0 (black) to 255."""
-    picture = chart.draw(requests_of(records))
+    picture = drawn(name, records)
     canvas = FigureCanvasAgg(picture.figure)
     # The same head for both, so that only what is inside the panel can differ.
     head_and_foot(picture, "title", SUBTITLE)
@@ -46,22 +54,21 @@ def panel_in_grey(chart, records):
 @pytest.mark.parametrize("name", CHARTS)
 def test_each_panel_of_a_placebo_run_is_stamped_however_it_comes_to_be_drawn(name, placebo, make_record):
     records = [*placebo, *(make_record(mode="cost_model", step=step) for step in (1, 2))]
-    picture = CHARTS[name].draw(requests_of(records))
+    picture = drawn(name, records)
     assert stamps(picture) == [1] * len(picture.figure.axes)
     assert f"PLACEBO. {MEANING}" in picture.notes
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_title_bears_the_stamp(name, placebo):
-    chart = CHARTS[name]
-    picture = chart.draw(requests_of(placebo))
-    head_and_foot(picture, chart.title, SUBTITLE)
-    assert f"PLACEBO: {chart.title}" in [text.get_text() for text in picture.figure.texts]
+    picture, title = drawn(name, placebo), CHARTS[name].title
+    head_and_foot(picture, title, SUBTITLE)
+    assert f"PLACEBO: {title}" in [text.get_text() for text in picture.figure.texts]
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_stamp_is_seen_in_grey_and_hides_nothing(name, run, placebo):
-    plain, stamped = (panel_in_grey(CHARTS[name], records) for records in (run, placebo))
+    plain, stamped = (panel_in_grey(name, records) for records in (run, placebo))
     height = min(plain.shape[0], stamped.shape[0])
     plain, stamped = plain[:height], stamped[:height]
 
@@ -122,7 +129,7 @@ def test_an_exported_csv_is_drawn_with_the_stamp_again(placebo, tmp_path):
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_without_a_placebo_no_chart_speaks_of_one(name, run):
-    picture = CHARTS[name].draw(requests_of(run))
+    picture = drawn(name, run)
     head_and_foot(picture, CHARTS[name].title, SUBTITLE)
     texts = [text.get_text() for axes in picture.figure.axes for text in axes.texts]
     texts += [text.get_text() for text in picture.figure.texts]
