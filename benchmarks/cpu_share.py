@@ -127,7 +127,7 @@ def draw(held: Sequence[Held], path: Path) -> None:
         axes.axhline(one.target, color="#666666", linewidth=0.6, zorder=1)
         axes.plot(seconds, one.seconds, marker="o", markersize=2.6, linewidth=0.8, label=one.load, zorder=2)
     axes.set_xlabel("second of the load")
-    axes.set_ylabel("CPU that the burners got (% of their cores)")
+    axes.set_ylabel("CPU of the burners (% of their cores)")
     axes.set_ylim(0, 100)
     axes.legend(loc="lower right", ncols=len(held), frameon=False, fontsize=7)
     axes.set_title("Share of the CPU held by a load (band: target ± 5 points)", loc="left", fontsize=8)

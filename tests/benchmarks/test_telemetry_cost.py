@@ -11,9 +11,9 @@ def test_a_source_has_a_line_with_its_share_of_a_core():
     assert lines[2] == "| host | 14 | 0.42 ms | 1.50 ms | 0.61 % |"
 
 
-def test_tokens_with_and_without_are_compared_pair_by_pair():
-    # The machine drifts between pairs; within each, telemetry costs 2 %.
-    line = program.beside_line([(10.0, 10.2), (20.0, 20.4), (30.0, 30.6)])
+def test_tokens_beside_telemetry_are_compared_with_those_of_the_same_repetition():
+    # The machine drifts between repetitions; within each, telemetry costs 2 %.
+    lines = program.rates_table({0.0: [10.0, 20.0, 30.0], 5.0: [10.2, 20.4, 30.6]}).splitlines()
 
-    assert "20.00 ms without and 20.40 ms with" in line
-    assert "ratio 1.020 (middle half 1.020 to 1.020)" in line
+    assert lines[2] == "| none | 20.00 | - |"
+    assert lines[3] == "| 5 Hz | 20.40 | 1.020 [1.020, 1.020] |"
