@@ -221,21 +221,18 @@ class RunSettings(TargetSettings, PlanSettings):
         if self.precision is not None and self.blocks is None:
             plan = plan.with_blocks(max(plan.blocks, PILOT_BLOCKS))
         self.require_judgeable(plan)
+        require_loads_here(plan)
         return plan
 
     def require_judgeable(self, plan: Plan) -> None:
-        """Make sure, before anything is measured, that a plan can be carried out here, and judged as it is to be.
+        """Make sure, before anything is measured, that a plan can be judged as it is to be.
 
         Raises
         ------
         ValueError
-            If this machine cannot have the plan's loads; or the plan does not have the reference, or the warm-up that
-            ``--slo auto`` takes its values from, or makes no comparison whose precision could decide when the run ends.
+            If the plan does not have the reference, or the warm-up that ``--slo auto`` takes its values from, or makes
+            no comparison whose precision could decide when the run ends.
         """
-        try:
-            require_possible(plan.loads)
-        except ContentionError as problem:
-            raise ValueError(str(problem)) from problem
         modes = ", ".join(in_order(plan.modes))
         if self.reference is not None and self.reference not in plan.modes:
             raise ValueError(f"--reference {self.reference} is none of the modes that run ({modes}).")
@@ -256,6 +253,20 @@ class RunSettings(TargetSettings, PlanSettings):
         under_load = sorted(phase.value for phase in self.precision_phases if phase is not Phase.STEADY)
         if under_load and not plan.loads:
             raise ValueError(f"--precision-phases {under_load[0]}: the plan has no load; add --load or --inject.")
+
+
+def require_loads_here(plan: Plan) -> None:
+    """Make sure, before anything is sent, that this machine can have a plan's loads.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    try:
+        require_possible(plan.loads)
+    except ContentionError as problem:
+        raise ValueError(str(problem)) from problem
 
 
 def debug_json_wanted() -> bool:

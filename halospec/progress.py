@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from halospec.analysis.printable import printable
-from halospec.contention.spoken import spoken_load
+from halospec.contention.spoken import spoken_load, spoken_name
 from halospec.experiment.knob_choice import KnobChoice
 from halospec.experiment.recording import Place
 from halospec.knobs.types import Switch
@@ -54,6 +54,12 @@ class _Bar:
 
     def tell(self, sentence: str, style: str = "") -> None:
         self.console.print(printable(sentence), style=style, markup=False, highlight=False)
+
+    def tell_early_ends(self, load: LoadReport, where: str) -> None:
+        """Say which loads ended by themselves, and so were not there for all that was asked under them."""
+        for one in load.loads:
+            if one.ended_early is not None:
+                self.tell(f"{where}, {spoken_name(one.name)}: {one.ended_early}.", "bold")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -140,11 +146,13 @@ class RunProgress(ProbeProgress):
         self.advance()
 
     def trial_ended(self, load: LoadReport) -> None:
-        """Off a terminal, say that a trial is done, and what each of its loads got."""
+        """Off a terminal, say how a trial ended, and what each of its loads got; anywhere, which ended too early."""
         self._phase = None
         if not self.console.is_terminal:
             got = ", ".join(filter(None, map(spoken_load, load.loads)))
-            self.tell(f"{load.mode} (block {load.block}) done" + (f": {got}" if got else ""))
+            how = "cut short" if load.steps is None else "done"
+            self.tell(f"{load.mode} (block {load.block}) {how}" + (f": {got}" if got else ""))
+        self.tell_early_ends(load, f"{load.mode} (block {load.block})")
 
 
 def _finding(report: KnobReport, choice: KnobChoice) -> tuple[str, str]:

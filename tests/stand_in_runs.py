@@ -84,7 +84,7 @@ class StandInInjector:
 
     @property
     def activities(self) -> Activities:
-        return Activities((self.activity,), cpu=(0,))
+        return Activities((self.activity,), cpu={0: 1})
 
     async def start(self) -> None:
         if self.broken:

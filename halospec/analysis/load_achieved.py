@@ -45,15 +45,29 @@ class LoadCourse:
     def __len__(self) -> int:
         return len(self.started_ns)
 
-    def within(self, started_ns: int, ended_ns: int) -> Self:
-        """Return the stretches that lie in an interval, or partly."""
-        kept = (self.ended_ns > started_ns) & (self.started_ns < ended_ns)
+    def averaged(self, least_ns: int) -> Self:
+        """Return means over stretches of at least this length, of equal length from one pause of the load to the next.
+
+        Single samples are noisy: a system counts CPU time in steps of 10 ms or so, and workers report what they did
+        every 20 ms. Where the load was on for less, the mean is over all of that time.
+        """
+        pauses = np.flatnonzero(self.started_ns[1:] - self.ended_ns[:-1] > least_ns // 2) + 1
+        began = self.started_ns[np.concatenate([[0], pauses])]
+        ended = np.append(self.ended_ns[pauses - 1], self.ended_ns[-1:])
+        counts = np.maximum((ended - began) // least_ns, 1)
+        edges = [
+            first + (last - first) * np.arange(count + 1) // count
+            for first, last, count in zip(began.tolist(), ended.tolist(), counts.tolist(), strict=True)
+        ]
+        started_ns = np.concatenate([of_run[:-1] for of_run in edges])
+        ended_ns = np.concatenate([of_run[1:] for of_run in edges])
+
+        def mean(values: Floats) -> Floats:
+            return _integrals(self, values, started_ns, ended_ns) / on_s
+
+        on_s = _integrals(self, np.ones(len(self)), started_ns, ended_ns)
         return replace(
-            self,
-            started_ns=self.started_ns[kept],
-            ended_ns=self.ended_ns[kept],
-            amount=self.amount[kept],
-            target=self.target[kept],
+            self, started_ns=started_ns, ended_ns=ended_ns, amount=mean(self.amount), target=mean(self.target)
         )
 
 
@@ -70,6 +84,8 @@ class LoadTotal(Value):
         In which it ran, and for how long in all.
     target, achieved
         Means over that time. ``target`` is what its profile asked for meanwhile.
+    ended_early
+        What is known of workers that ended by themselves, a text for each trial in which some did.
     """
 
     load: str
@@ -79,6 +95,7 @@ class LoadTotal(Value):
     seconds: float
     target: float | None
     achieved: float | None
+    ended_early: tuple[str, ...] = ()
 
 
 class LoadDuring(Value):
@@ -121,12 +138,13 @@ def courses(reports: Iterable[LoadReport]) -> tuple[LoadCourse, ...]:
 
 
 def loads_achieved(requests: Requests, reports: Sequence[LoadReport]) -> LoadsAchieved | None:
-    """Return what each load did; ``None`` where none ever ran."""
+    """Return what each load did; ``None`` where none ever ran. Trials that were begun anew count from there."""
+    reports = _of_last_attempts(reports)
     found = courses(reports)
     if not found:
         return None
     return LoadsAchieved(
-        totals=tuple(map(_total, found)),
+        totals=tuple(_total(course, _early_ends(course, reports)) for course in found),
         during=tuple(
             during
             for course in found
@@ -134,6 +152,13 @@ def loads_achieved(requests: Requests, reports: Sequence[LoadReport]) -> LoadsAc
             if (during := _during(course, mode, phase, seen)) is not None
         ),
     )
+
+
+def _of_last_attempts(reports: Sequence[LoadReport]) -> tuple[LoadReport, ...]:
+    last: dict[str | None, int] = {}
+    for report in reports:
+        last[report.trial_id] = max(report.trial_attempt, last.get(report.trial_id, 1))
+    return tuple(one for one in reports if one.trial_id is None or one.trial_attempt == last[one.trial_id])
 
 
 def _began_at(load: InjectedLoad) -> int:
@@ -161,7 +186,16 @@ def _course(loads: Sequence[InjectedLoad]) -> LoadCourse:
     )
 
 
-def _total(course: LoadCourse) -> LoadTotal:
+def _early_ends(course: LoadCourse, reports: Iterable[LoadReport]) -> tuple[str, ...]:
+    return tuple(
+        load.ended_early
+        for report in reports
+        for load in report.loads
+        if (load.name, load.unit) == (course.name, course.unit) and load.samples and load.ended_early is not None
+    )
+
+
+def _total(course: LoadCourse, ended_early: tuple[str, ...]) -> LoadTotal:
     lengths_s = (course.ended_ns - course.started_ns) / 1e9
     return LoadTotal(
         load=course.name,
@@ -171,37 +205,40 @@ def _total(course: LoadCourse) -> LoadTotal:
         seconds=float(lengths_s.sum()),
         target=_known(float(np.average(course.target, weights=lengths_s))),
         achieved=float(np.average(course.amount, weights=lengths_s)),
+        ended_early=ended_early,
     )
 
 
 def _during(course: LoadCourse, mode: str, phase: Phase, requests: Requests) -> LoadDuring | None:
-    started_ns, ended_ns = requests.started_ns, requests.ended_ns
-    on_s = _sum_in(course, np.ones(len(course)), started_ns, ended_ns)
-    lasted_s = float(np.sum(ended_ns - started_ns)) / 1e9
+    def summed(values: Floats) -> float:
+        return float(_integrals(course, values, requests.started_ns, requests.ended_ns).sum())
+
+    on_s = summed(np.ones(len(course)))
+    lasted_s = float(np.sum(requests.ended_ns - requests.started_ns)) / 1e9
     if not on_s or not lasted_s:
         return None
-    achieved = _sum_in(course, course.amount, started_ns, ended_ns) / on_s
-    target = _known(_sum_in(course, course.target, started_ns, ended_ns) / on_s)
     return LoadDuring(
         load=course.name,
         unit=course.unit,
         mode=mode,
         phase=phase,
         requests=len(requests),
-        on_share=on_s / lasted_s,
-        target=target,
-        achieved=achieved,
+        # Sums of differences may be off by the last digit.
+        on_share=min(on_s / lasted_s, 1.0),
+        target=_known(summed(course.target) / on_s),
+        achieved=summed(course.amount) / on_s,
     )
 
 
-def _sum_in(course: LoadCourse, values: Floats, started_ns: Ints, ended_ns: Ints) -> float:
-    """Return the integral of a value over the seconds that intervals share with the stretches."""
+def _integrals(course: LoadCourse, values: Floats, started_ns: Ints, ended_ns: Ints) -> Floats:
+    """Return the integral of a value over the seconds that each interval shares with the stretches."""
     edges = np.stack([course.started_ns, course.ended_ns], axis=1).ravel()
     grown = np.stack([np.zeros(len(values)), values * (course.ended_ns - course.started_ns) / 1e9], axis=1).ravel()
     total = np.cumsum(grown)
     origin = edges[0]
-    summed = np.interp(ended_ns - origin, edges - origin, total) - np.interp(started_ns - origin, edges - origin, total)
-    return float(summed.sum())
+    until_end, until_start = (np.interp(moments - origin, edges - origin, total) for moments in (ended_ns, started_ns))
+    integrals: Floats = until_end - until_start
+    return integrals
 
 
 def _known(value: float) -> float | None:

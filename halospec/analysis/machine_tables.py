@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from halospec.analysis.energy import PEAK_NS, Energy, EnergyUse
-from halospec.analysis.load_achieved import LoadDuring, LoadsAchieved
+from halospec.analysis.load_achieved import LoadDuring, LoadsAchieved, LoadTotal
 from halospec.analysis.memory_use import MemoryUse, PeakMemory
 from halospec.analysis.printable import printable
 from halospec.analysis.table_style import MISSING, decimals, mode_name, new_table, percent
@@ -18,10 +19,12 @@ from halospec.records.schema import Phase
 
 MEBIBYTE = 2**20
 
-_LOAD_WIDTH = 44
-_LOAD_WIDTH_BESIDE_MODES = 36
+_LOAD_WIDTH = 30
+_LOAD_WIDTH_BESIDE_MODES = 26
 _LOAD_LIMIT = 160
+_LOAD_LIMIT_IN_SENTENCES = 60
 _UNIT_LIMIT = 20
+_REASON_LIMIT = 200
 
 
 def energy_tables(found: Energy) -> list[RenderableType]:
@@ -80,10 +83,26 @@ def load_tables(found: LoadsAchieved, *, details: bool) -> list[RenderableType]:
             decimals(total.achieved, 1),
             printable(total.unit, limit=_UNIT_LIMIT),
         )
-    table.caption = Text(
-        "Means over the time that the load was on; target: what its course in time asked for.", style="dim"
-    )
+    said = ["Means over the time that the load was on; target: what its course in time asked for."]
+    said += [sentence for total in found.totals for sentence in _early_ends(total)]
+    table.caption = Text(" ".join(said), style="dim")
     return [table, Text(), _during_table(found.during)] if details and found.during else [table]
+
+
+def _early_ends(total: LoadTotal) -> Iterator[str]:
+    """Yield a sentence for the reason that most trials gave, and one for how many gave others."""
+    reasons = Counter(total.ended_early).most_common()
+    if not reasons:
+        return
+    (reason, trials), *others = reasons
+    name = printable(total.load, limit=_LOAD_LIMIT_IN_SENTENCES)
+    yield f"{name} in {trials} of {_trials(total.trials)}: {printable(reason, limit=_REASON_LIMIT).rstrip('.')}."
+    if others:
+        yield f"It ended early in {sum(count for _, count in others)} more, for which load.jsonl holds the reasons."
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _energy_cells(use: EnergyUse) -> tuple[str, ...]:
@@ -135,6 +154,8 @@ def _memory_table(title: str, texts: Sequence[str], peaks: Sequence[PeakMemory])
         if any(getattr(peak, field) is not None for peak in peaks)
     ]
     table = new_table(title, texts, [f"{label}\n{phase.value}" for label, _ in kinds for phase in phases])
+    # So that its title stays on one line where there are few columns.
+    table.min_width = len(title)
     by_row: dict[tuple[str, int | None], dict[Phase, PeakMemory]] = {}
     for peak in peaks:
         by_row.setdefault((peak.mode, peak.block), {})[peak.phase] = peak

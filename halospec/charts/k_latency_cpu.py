@@ -48,7 +48,6 @@ def k_latency_cpu(telemetry: TelemetryData | None = None) -> Chart:
         _draw_lengths(panels[0], stretch)
         draw_requests(panels[1], stretch, stretch.requests.latency_ms)
         panels[1].set_ylabel("latency (ms)")
-        panels[1].set_ylim(bottom=0)
         thinned = draw_courses(panels[2], stretch, courses)
         panels[2].set_ylabel(label)
         return Picture(figure, finish(panels, stretch), (*notes, *thinned_note(thinned)))

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from halospec.analysis.load_achieved import courses
+from halospec.analysis.accumulated import MOST_GAP_NS
+from halospec.analysis.load_achieved import LoadCourse, courses
 from halospec.analysis.printable import printable
 from halospec.analysis.requests import Requests
 from halospec.analysis.telemetry_data import TelemetryData
@@ -20,6 +21,7 @@ NAME = "load_over_time"
 
 _PANEL_IN = 1.3
 _MOST_PANELS = 6
+_MEAN_NS = 500_000_000
 _AMOUNT = re.compile(r"load\.(.+)\.amount", re.DOTALL)
 
 
@@ -28,56 +30,65 @@ def load_over_time(reports: Sequence[LoadReport] = (), telemetry: TelemetryData 
 
     def draw(requests: Requests) -> Picture:
         """Draw the first block, a panel for each load: what it achieved, and what its course in time asked for."""
-        loads = list(_of_reports(reports)) or list(_of_telemetry(telemetry))
+        loads = courses(reports) or tuple(_of_telemetry(telemetry))
         if not loads:
             raise NothingToDraw("no load ever ran")
         stretch, notes = first_block(requests)
-        ran = [
-            (title, unit, lines)
-            for title, unit, lines in loads
-            if any(len(line.within(stretch).values) for line in lines)
-        ]
+        drawn = ((load, _lines(load)) for load in loads)
+        ran = [(load, lines) for load, lines in drawn if any(len(line.within(stretch).values) for line in lines)]
         if not ran:
             raise NothingToDraw("no load ran during the requests")
         shown = ran[:_MOST_PANELS]
         figure, panels = canvas(len(shown), 0.8 + _PANEL_IN * len(shown))
         thinned = False
-        for axes, (title, unit, lines) in zip(panels, shown, strict=True):
+        for axes, (load, lines) in zip(panels, shown, strict=True):
             thinned |= draw_courses(axes, stretch, lines)
-            axes.set_ylabel(printable(unit, limit=20))
+            axes.set_ylabel(printable(load.unit, limit=20))
             axes.text(
-                0.99, 0.97, printable(title, limit=70), transform=axes.transAxes, ha="right", va="top", fontsize=6.5,
-                in_layout=False,
+                0.99, 0.97, printable(load.name, limit=70), transform=axes.transAxes, ha="right", va="top",
+                fontsize=6.5, in_layout=False,
             )  # fmt: skip
         left_out = (f"Left out, too many: {len(ran) - len(shown)} loads.",) if len(ran) > len(shown) else ()
+        means = f"Lines are means over {_MEAN_NS / 1e9:g} to {2 * _MEAN_NS / 1e9:g} s, or over all of a shorter load."
         return Picture(
-            figure, finish(panels, stretch, with_requests=False), (*notes, *thinned_note(thinned), *left_out)
+            figure, finish(panels, stretch, with_requests=False), (*notes, means, *thinned_note(thinned), *left_out)
         )
 
     return Chart(NAME, "Load achieved against its target", draw)
 
 
-def _of_reports(reports: Sequence[LoadReport]) -> Iterator[tuple[str, str, list[Course]]]:
-    for course in courses(reports):
-        middle_ns = course.started_ns + (course.ended_ns - course.started_ns) // 2
-        lines = [Course("achieved", middle_ns, course.amount), Course("target", middle_ns, course.target)]
-        yield course.name, course.unit, _known(lines)
-
-
-def _of_telemetry(telemetry: TelemetryData | None) -> Iterator[tuple[str, str, list[Course]]]:
-    for column in telemetry.columns if telemetry else ():
-        found = _AMOUNT.fullmatch(column)
-        if telemetry is None or found is None:
-            continue
-        lines = [
-            Course("achieved", telemetry.at_ns, telemetry.column(column)),
-            Course("target", telemetry.at_ns, telemetry.column(f"load.{found[1]}.target")),
-        ]
-        yield found[1], "amount", _known(lines)
-
-
-def _known(lines: Sequence[Course]) -> list[Course]:
+def _lines(load: LoadCourse) -> list[Course]:
+    means = load.averaged(_MEAN_NS)
+    # Each mean is a line as long as its stretch.
+    edges_ns = np.stack([means.started_ns, means.ended_ns], axis=1).ravel()
+    lines = [
+        Course("achieved", edges_ns, np.repeat(means.amount, 2)),
+        Course("target", edges_ns, np.repeat(means.target, 2)),
+    ]
     return [line for line in lines if not np.isnan(line.values).all()]
+
+
+def _of_telemetry(telemetry: TelemetryData | None) -> Iterator[LoadCourse]:
+    """Yield loads as they were at each reading, which stands for the time since the one before."""
+    if telemetry is None or not len(telemetry):
+        return
+    before_ns = np.concatenate([telemetry.at_ns[:1], telemetry.at_ns[:-1]])
+    for column, amount in telemetry.columns.items():
+        found = _AMOUNT.fullmatch(column)
+        if found is None:
+            continue
+        on = ~np.isnan(amount) & (telemetry.at_ns > before_ns) & (telemetry.at_ns - before_ns <= MOST_GAP_NS)
+        if on.any():
+            yield LoadCourse(
+                name=found[1],
+                unit="amount",
+                offered=None,
+                trials=1,
+                started_ns=before_ns[on],
+                ended_ns=telemetry.at_ns[on],
+                amount=amount[on],
+                target=telemetry.column(f"load.{found[1]}.target")[on],
+            )
 
 
 LOAD_OVER_TIME = load_over_time()

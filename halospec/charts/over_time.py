@@ -43,8 +43,11 @@ _LEGEND_SHARE = 0.25
 _MISSED = 3
 """So many times its usual distance from the one before, a reading has a gap before it."""
 _SECONDS_UP_TO = 600.0
-_MOST_TRIALS_NAMED = 8
+_MOST_TRIALS_SIDE_BY_SIDE = 8
+_MOST_TRIALS_NAMED = 24
 _NAME_COLUMNS = 14
+_UPRIGHT_NAME_COLUMNS = 22
+_ROOM_ABOVE = 1.1
 _RECOVERY_HATCH = PHASE_LOOK[Phase.RECOVERY].hatch
 _HATCH_INK = "#DADADA"
 
@@ -171,7 +174,7 @@ def draw_courses(axes: Axes, stretch: Stretch, courses: Sequence[Course], *, fro
 def draw_requests(axes: Axes, stretch: Stretch, values: Floats) -> None:
     """Draw a value of each request as a line as long as it took, with its phase's marker at the end.
 
-    Failed requests are crosses on the axis.
+    The axis begins at 0; failed requests are crosses on it.
     """
     seen = stretch.requests
     good = seen.success & ~np.isnan(values)
@@ -183,6 +186,11 @@ def draw_requests(axes: Axes, stretch: Stretch, values: Floats) -> None:
             ends[here], values[here], marker=look.marker, color=look.color, markeredgecolor=INK, markeredgewidth=0.3,
             markersize=3.6 if len(seen) <= 400 else 2, linestyle="", zorder=3,
         )  # fmt: skip
+    if good.any():
+        axes.set_ylim(0, _ROOM_ABOVE * float(values[good].max()) or 1.0)
+    else:
+        # Without a value, numbers on the axis would be of nothing.
+        axes.set_yticks([])
     for end in ends[~seen.success]:
         axes.plot(
             end, 0, marker="x", color=INK, markersize=5, linestyle="", clip_on=False, zorder=4,
@@ -245,17 +253,19 @@ def _name_trials(panels: Sequence[Axes], stretch: Stretch) -> None:
         return
     if len(modes) > len(stretch.requests.modes_here) or len(modes) > _MOST_TRIALS_NAMED:
         return
+    upright = len(modes) > _MOST_TRIALS_SIDE_BY_SIDE
     for place, (number, first, last) in enumerate(modes):
         for axes in panels if place else ():
             axes.axvline(first, color=FAINT_INK, linewidth=0.6, zorder=1)
         panels[0].annotate(
-            folded(names[number], _NAME_COLUMNS),
+            folded(names[number], _UPRIGHT_NAME_COLUMNS if upright else _NAME_COLUMNS),
             ((first + last) / 2, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 2),
             textcoords="offset points",
             ha="center",
             va="bottom",
+            rotation=90 if upright else 0,
             fontsize=6.5,
             color=INK,
         )

@@ -41,7 +41,6 @@ def telemetry_over_time(telemetry: TelemetryData | None = None) -> Chart:
         figure, panels = canvas(1 + len(kinds), 0.6 + _PANEL_IN * (1 + len(kinds)))
         draw_requests(panels[0], stretch, stretch.requests.latency_ms)
         panels[0].set_ylabel("latency\n(ms)")
-        panels[0].set_ylim(bottom=0)
         thinned = False
         for axes, (label, courses) in zip(panels[1:], kinds.items(), strict=True):
             thinned |= draw_courses(axes, stretch, courses, from_zero=label != _TEMPERATURE)

@@ -183,7 +183,8 @@ def run(
                 },
             }
         )
-        plan = settings.plan()
+        with one_sentence():
+            plan = settings.plan()
     with one_sentence(settings.out):
         conclusion = execute(settings, plan, progress_console())
     show(conclusion)

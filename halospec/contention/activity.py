@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
 from halospec.records.schema import Phase
@@ -91,11 +91,11 @@ class Activities:
     loads
         In the plan's order.
     cpu
-        That of the loads which are CPU shares, by their place in ``loads``.
+        Workers of each load that is a CPU share, by its place in ``loads``.
     """
 
     loads: tuple[Activity, ...] = ()
-    cpu: tuple[int, ...] = ()
+    cpu: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def first_onset_ns(self) -> int | None:
@@ -113,8 +113,13 @@ class Activities:
 
     def cpu_percent(self, started_ns: int, ended_ns: int) -> float | None:
         """Return the CPU percent that burners got of their cores in an interval; ``None`` if there were none."""
-        got = [self.loads[place].amount(started_ns, ended_ns) for place in self.cpu]
-        return next((amount for amount in got if amount is not None), None)
+        got = {
+            place: amount
+            for place in self.cpu
+            if (amount := self.loads[place].amount(started_ns, ended_ns)) is not None
+        }
+        workers = sum(self.cpu[place] for place in got)
+        return sum(self.cpu[place] * amount for place, amount in got.items()) / workers if got else None
 
 
 def phase_of(activities: Activities, started_ns: int, ended_ns: int, *, load_seen: bool = False) -> Phase:

@@ -140,7 +140,7 @@ class Fleet:
 
     def _early_end(self, gone: int) -> str:
         said = self._counts.last_words
-        why = f", saying: {printable(said, _LONGEST_SAID).rstrip('.')}" if said else " and said nothing"
+        why = f": {printable(said, _LONGEST_SAID).rstrip('.')}" if said else ""
         workers = f"{gone} of {len(self._processes)} workers" if len(self._processes) > 1 else "it"
         return f"{workers} ended before the load was to end{why}"
 

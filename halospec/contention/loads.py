@@ -6,13 +6,15 @@ These are wishes, which a plan may carry to another machine; whether one can hav
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from halospec.contention.profiles.profile import WINDOW, Profile
 from halospec.cores import available_cores
 from halospec.records.loads import LoadKind as LoadKind
+
+_MOST = 1e9
+"""Of any rate or size, in its own unit: a petabyte and more, which still can be calculated with."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,8 @@ class Load:
 
 
 def _require_positive(what: str, value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{what} must be above 0, not {value:g}.")
+    if not 0 < value <= _MOST:
+        raise ValueError(f"{what} must be above 0 and at most {_MOST:.0f}, not {value:g}.")
 
 
 def _require_workers(workers: int) -> None:

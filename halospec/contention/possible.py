@@ -14,7 +14,7 @@ import psutil
 
 from halospec.contention.cache import touched_bytes
 from halospec.contention.disk import directory_of, file_bytes, is_in_memory
-from halospec.contention.loads import CacheLoad, CpuLoad, DiskLoad, Load, MemoryLoad, ProcessLoad
+from halospec.contention.loads import AnyLoad, CacheLoad, CpuLoad, DiskLoad, Load, MemoryLoad, ProcessLoad
 from halospec.contention.memory import memory_bytes
 from halospec.contention.protocol import ContentionError
 from halospec.contention.settings import shown
@@ -43,7 +43,7 @@ def require_possible(loads: Sequence[Load]) -> None:
         If it cannot, with one sentence on why and what to do.
     """
     wanted = [load.what for load in loads]
-    _require_cores(sum(load.workers for load in wanted if not isinstance(load, ProcessLoad)))
+    _require_cores(wanted)
     for load in wanted:
         if isinstance(load, CpuLoad):
             _require_pinning(load.cores)
@@ -59,11 +59,16 @@ def require_possible(loads: Sequence[Load]) -> None:
     _require_room(load for load in wanted if isinstance(load, DiskLoad))
 
 
-def _require_cores(workers: int) -> None:
+def _require_cores(wanted: Sequence[AnyLoad]) -> None:
+    workers = sum(load.workers for load in wanted if not isinstance(load, ProcessLoad))
     cores = available_cores()
     most = MAX_WORKERS_PER_CORE * cores
     if workers > most:
-        raise ContentionError(f"{workers} load workers are too many for {cores} cores; ask for {most} at most.")
+        share = next((one for one in wanted if isinstance(one, CpuLoad) and most < one.workers <= 100), None)
+        raise ContentionError(
+            f"{workers} load workers are too many for {cores} cores; ask for {most} at most"
+            + (f", or for a share of every core (cpu:{share.workers}%)." if share else ".")
+        )
 
 
 def _require_pinning(cores: tuple[int, ...]) -> None:
@@ -73,7 +78,7 @@ def _require_pinning(cores: tuple[int, ...]) -> None:
     others = [core for core in cores if core not in ours]
     if others:
         raise ContentionError(
-            f"This process may not use core {_listed(others)}; pin load workers to cores out of {_listed(ours)}."
+            f"This process may not use core {shown(_listed(others))}; pin load workers to cores out of {_listed(ours)}."
         )
 
 

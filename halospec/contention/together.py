@@ -44,7 +44,9 @@ class Together:
         injected = self.injected
         return Activities(
             loads=tuple(one.activity for one in injected),
-            cpu=tuple(place for place, one in enumerate(injected) if one.load.what.kind is LoadKind.CPU),
+            cpu={
+                place: one.load.what.workers for place, one in enumerate(injected) if one.load.what.kind is LoadKind.CPU
+            },
         )
 
     async def __aenter__(self) -> Self:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from halospec.contention.loads import Load
+from halospec.contention.profiles.profile import WINDOW
 from halospec.experiment.plan import Plan, Trial, requests_in
 from halospec.records.loads import LoadReport
 from halospec.records.schema import PRELOAD, Phase, RequestRecord
@@ -103,7 +105,10 @@ def coverage_of(
         if load.trial_id is not None and load.steps is not None:
             attempts[load.trial_id][load.trial_attempt].steps = load.steps
     return Coverage(
-        {trial: _coverage(trial, attempts.get(trial_ids(trial), {})) for trial in plan.trials},
+        {
+            trial: _coverage(trial, attempts.get(trial_ids(trial), {}), can_go_on=_can_go_on(trial, plan.loads))
+            for trial in plan.trials
+        },
         global_step,
     )
 
@@ -127,12 +132,12 @@ class _Attempt:
         self.load_seen |= record.load_overlap > 0 or record.phase is not Phase.STEADY
 
 
-def _coverage(trial: Trial, attempts: Mapping[int, _Attempt]) -> TrialCoverage:
+def _coverage(trial: Trial, attempts: Mapping[int, _Attempt], *, can_go_on: bool) -> TrialCoverage:
     if not attempts:
         return _NOTHING
     number, latest = max(attempts.items(), key=lambda item: item[0])
     done = _is_complete(trial, latest)
-    goes_on = _can_go_on(trial) and bool(latest.warmed_up or latest.measured)
+    goes_on = can_go_on and bool(latest.warmed_up or latest.measured)
     if not (done or goes_on):
         return TrialCoverage(number + 1)
     return TrialCoverage(
@@ -145,7 +150,12 @@ def _is_complete(trial: Trial, attempt: _Attempt) -> bool:
     return steps is not None and attempt.measured.issuperset(product(range(1, steps + 1), trial.modes))
 
 
-def _can_go_on(trial: Trial) -> bool:
-    load = trial.phases.load
-    by_the_clock = load is not None and (load.start_s is not None or load.duration_s is not None)
+def _can_go_on(trial: Trial, loads: Sequence[Load]) -> bool:
+    window = trial.phases.load
+    by_the_clock = window is not None and (
+        window.start_s is not None
+        or window.duration_s is not None
+        # A course in time would begin anew in the middle of the load.
+        or any(load.profile != WINDOW for load in loads)
+    )
     return bool(trial.together) and trial.phases.steps is not None and not by_the_clock

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 import halospec
 from halospec.clock import Clock, resume_clock, start_clock
-from halospec.config import AUTO, RunSettings
+from halospec.config import AUTO, RunSettings, require_loads_here
 from halospec.contention.report import LoadReport
 from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.preflight import PreflightError
@@ -125,7 +125,8 @@ async def resume_session(settings: RunSettings, observer: SessionObserver) -> No
     """
     files = RunFiles(settings.out)
     manifest, plan = _begun(files, may_have_grown=settings.precision is not None)
-    _require_judgeable(plan, settings)
+    with _refused():
+        settings.require_judgeable(plan)
     manifest = _judged_anew(manifest, settings)
     if _is_complete(manifest, plan, files) and not needs_more_blocks(settings, plan, files):
         observer.told("Nothing of this run is left to do.")
@@ -133,6 +134,8 @@ async def resume_session(settings: RunSettings, observer: SessionObserver) -> No
         if manifest.status is not Status.COMPLETE or manifest.reason is not None:
             close_manifest(files, Status.COMPLETE, None)
         return
+    with _refused():
+        require_loads_here(plan)
     clock = resume_clock(manifest.started_at, last_moment_ns(files))
     async with _open(settings, plan, clock, files) as target:
         now = describe_server(target.server, manifest.server.account)
@@ -214,9 +217,10 @@ def _judged_anew(manifest: Manifest, settings: RunSettings) -> Manifest:
     return manifest.model_copy(update={"settings": manifest.settings | judging})
 
 
-def _require_judgeable(plan: Plan, settings: RunSettings) -> None:
+@contextmanager
+def _refused() -> Iterator[None]:
     try:
-        settings.require_judgeable(plan)
+        yield
     except ValueError as problem:
         raise PlanRefused(str(problem)) from problem
 
@@ -277,7 +281,8 @@ def _feasible(plan: Plan, choice: KnobChoice, settings: RunSettings, observer: S
     plan, left_out = feasible_part(plan, choice.knob, choice.report)
     for reason in left_out:
         observer.told(f"Left out: {reason}")
-    _require_judgeable(plan, settings)
+    with _refused():
+        settings.require_judgeable(plan)
     return plan
 
 

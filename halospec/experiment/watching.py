@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from halospec.analysis.accumulated import MOST_GAP_NS
 from halospec.clock import Clock
 from halospec.config import RunSettings
 from halospec.contention.protocol import Injector
@@ -55,7 +56,14 @@ class RunTelemetry:
         """
         if self.sources is None:
             return None
-        if idle is None and counts_energy(self.sources.samplers):
+        if all(sampler is self.loads for sampler in self.sources.samplers):
+            told(_nothing_to_read(self.sources.missing))
+        counts = counts_energy(self.sources.samplers)
+        if counts and 1e9 / self.hz >= MOST_GAP_NS:
+            told(
+                f"At {self.hz:g} readings a second the energy of requests cannot be known; --telemetry-hz 2 is enough."
+            )
+        if idle is None and counts:
             told(f"Watching for {WATCHED_S:g} s what the machine draws at rest.")
             idle = await idle_power(self.sources.samplers, self.clock)
         return self.sources.account(self.hz, idle)
@@ -128,6 +136,11 @@ class WatchedKeeping(Keeping):
                 _tell_of(self._recorder.dropped, self._files)
         finally:
             super().__exit__(kind, error, trace)
+
+
+def _nothing_to_read(missing: Sequence[Missing]) -> str:
+    reasons = "; ".join(f"{one.source}: {one.reason}{f' ({one.remedy})' if one.remedy else ''}" for one in missing)
+    return f"Nothing that --telemetry names can be read here ({reasons})."
 
 
 def _tell_of(dropped: tuple[Missing, ...], files: RunFiles) -> None:

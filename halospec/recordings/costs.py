@@ -9,6 +9,9 @@ from itertools import groupby
 from typing import Protocol
 
 from halospec.clock import Clock
+from halospec.contention.protocol import Injector
+from halospec.contention.spelling import spelled
+from halospec.contention.spoken import spoken_name
 from halospec.contention.together import injector_for
 from halospec.endpoints.chat import ChatEndpoint
 from halospec.endpoints.types import ChatRequest, EndpointError, Message
@@ -78,7 +81,7 @@ async def record_costs(
     Raises
     ------
     CostsFailed
-        If a request fails.
+        If a request fails, or a load ends by itself.
     ContentionError
         If the load could not be put on.
     """
@@ -92,7 +95,19 @@ async def record_costs(
                 rounds = await _rounds(endpoint, texts.request(visit.prompt, visit.setting))
                 visited.append(VisitedRounds(visit, rounds))
                 observer.visit_ended(visit, len(rounds))
+        _require_loads_to_the_end(injector)
     return tuple(visited)
+
+
+def _require_loads_to_the_end(injector: Injector) -> None:
+    """Refuse rounds that would be taken for ones beside a load which was gone."""
+    for one in injector.injected:
+        if one.ended_early is not None:
+            name = spoken_name(spelled(one.load))
+            raise CostsFailed(
+                f"A load did not last, so nothing was recorded. {name}: {one.ended_early}; give one that goes on until"
+                " it is ended."
+            )
 
 
 async def _expected_s(endpoint: ChatEndpoint, texts: TimedTexts, visits: Sequence[Visit], clock: Clock) -> float:

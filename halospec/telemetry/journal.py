@@ -12,6 +12,7 @@ from halospec.records.store import StoreError, mend_journal
 from halospec.records.ticks import Tick, tick_line
 
 WRITTEN_EVERY_NS = 1_000_000_000
+"""Ticks that are further apart are written one by one."""
 
 
 class TickJournal:
@@ -29,7 +30,7 @@ class TickJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: list[bytes] = []
-        self._first_ns = 0
+        self._since_ns: int | None = None
         # A thread that a driver kept may come back after the run has closed this.
         self._lock = threading.Lock()
         mend_journal(path)
@@ -40,12 +41,13 @@ class TickJournal:
             raise StoreError(f"Cannot open {path}: {error.strerror or error}.") from error
 
     def add(self, tick: Tick) -> None:
-        """Take in a tick; what was taken in is written once a second of it has come together."""
+        """Take in a tick; what was taken in is written where the last time was a second ago."""
         with self._lock:
-            if not self._lines:
-                self._first_ns = tick.at_ns
+            if self._since_ns is None:
+                self._since_ns = tick.at_ns
             self._lines.append(tick_line(tick))
-            if tick.at_ns - self._first_ns >= WRITTEN_EVERY_NS:
+            if tick.at_ns - self._since_ns >= WRITTEN_EVERY_NS:
+                self._since_ns = tick.at_ns
                 self._write()
 
     def close(self) -> None:

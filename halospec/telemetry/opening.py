@@ -61,7 +61,8 @@ def open_sources(
 def continued(before: TelemetryAccount | None, now: TelemetryAccount | None) -> TelemetryAccount | None:
     """Return the account of a run that goes on: of what is read now, and of what was read before.
 
-    What was missing before is told no more where it can be read now.
+    What was missing before is told no more where it can be read now. The idle power is known only where it was watched
+    with all that is summed now.
     """
     if before is None or now is None:
         return now or before
@@ -73,14 +74,25 @@ def continued(before: TelemetryAccount | None, now: TelemetryAccount | None) -> 
         for line in before.missing
         if line.source not in told and not any(name.startswith(line.source) for name in read)
     ]
-    return TelemetryAccount(
+    both = TelemetryAccount(
         hz=now.hz,
         columns=tuple(columns.values()),
         missing=(*now.missing, *earlier),
         energy_counters=tuple(dict.fromkeys((*before.energy_counters, *now.energy_counters))),
         power_gauges=tuple(dict.fromkeys((*before.power_gauges, *now.power_gauges))),
-        idle=before.idle or now.idle,
     )
+    return both.model_copy(update={"idle": _idle_of(both, before, now)})
+
+
+def _idle_of(both: TelemetryAccount, before: TelemetryAccount, now: TelemetryAccount) -> IdlePower | None:
+    if _summed(before) == _summed(both) and before.idle is not None:
+        return before.idle
+    # What was known before is handed on, and says nothing of a counter that came later.
+    return now.idle if _summed(now) == _summed(both) and now.idle != before.idle else None
+
+
+def _summed(account: TelemetryAccount) -> frozenset[str]:
+    return frozenset((*account.energy_counters, *account.power_gauges))
 
 
 def unread(missing: Sequence[Missing]) -> tuple[UnreadSource, ...]:

@@ -67,4 +67,5 @@ class TuneProgress(ProbeProgress):
         self.advance()
 
     def trial_ended(self, load: LoadReport) -> None:
-        """Do nothing: rounds are what is told."""
+        """Say which loads ended by themselves; rounds are what is told otherwise."""
+        self.tell_early_ends(load, self._round.capitalize() or "The search")

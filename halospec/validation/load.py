@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from halospec.contention.spoken import spoken_amount
+from halospec.contention.spoken import spoken_amount, spoken_name
+from halospec.experiment.forecast import counted
 from halospec.records.loads import InjectedLoad, LoadReport
 from halospec.records.schema import Phase
 from halospec.validation.types import Part, ReadRun, part_of
@@ -28,13 +29,15 @@ def missing_load(run: ReadRun) -> Iterator[str]:
     for report in run.loads:
         if report.loads:
             reports[part_of(report.trial_id, report)].append(report)
+    for part in _void_parts(run):
+        reports.pop(part, None)
     for part, trial in run.planned_with_load:
         if part not in reports and part not in loaded:
             yield f"Block {trial.block}, {trial.mode}: there is no sign of the load that it should have had."
     for part, of_part in reports.items():
         if any(report.steps is not None for report in of_part):
             yield from _unmeasured(of_part, is_known_by_records=part in loaded)
-        yield from filter(None, (_weakness(report, load) for report in of_part for load in report.loads))
+        yield from (said for report in of_part for load in report.loads for said in _shortcomings(report, load))
 
 
 def unloaded_modes(run: ReadRun) -> tuple[str, ...]:
@@ -59,7 +62,10 @@ def load_notes(run: ReadRun) -> tuple[str, ...]:
                 got[load.name, load.unit].append(load.achieved)
     for (name, unit), amounts in got.items():
         least, most = spoken_amount(min(amounts)), spoken_amount(max(amounts))
-        notes.append(f"{name} got {least} to {most} {unit} over {len(trials[name, unit])} trials with load.")
+        span = least if least == most else f"{least} to {most}"
+        notes.append(
+            f"{spoken_name(name)} got {span} {unit} over {counted(len(trials[name, unit]), 'trial')} with load."
+        )
     reported = {part_of(report.trial_id, report) for report in run.loads}
     untold = sum(part not in reported for part, _ in run.planned_with_load)
     if untold:
@@ -72,7 +78,7 @@ def load_notes(run: ReadRun) -> tuple[str, ...]:
 
 def _unmeasured(of_part: Sequence[LoadReport], *, is_known_by_records: bool) -> Iterator[str]:
     """Say which loads of a complete trial were never measured."""
-    where = f"Block {of_part[0].block}, {of_part[0].mode}"
+    where = _where(of_part[0])
     told = [load for report in of_part for load in report.loads if load.achieved is not None]
     if not told:
         if not is_known_by_records:
@@ -83,15 +89,29 @@ def _unmeasured(of_part: Sequence[LoadReport], *, is_known_by_records: bool) -> 
     names = dict.fromkeys(load.name for report in of_part for load in report.loads)
     for name in names:
         if name not in {load.name for load in told}:
-            yield f"{where}: nothing of {name} was measured, which should have run beside {told[0].name}."
+            beside = spoken_name(told[0].name)
+            yield f"{where}: nothing of {spoken_name(name)} was measured, which should have run beside {beside}."
 
 
-def _weakness(report: LoadReport, load: InjectedLoad) -> str | None:
+def _shortcomings(report: LoadReport, load: InjectedLoad) -> Iterator[str]:
+    """Say what a load that ran lacked."""
+    if load.ended_early is not None:
+        yield f"{_where(report)}, {spoken_name(load.name)}: {load.ended_early}."
     got, meant = load.achieved, load.target
     if got is None or meant is None or _lasted_s(load) < LOAD_TOLD_FROM_S or got >= LOAD_FELT_ABOVE * meant:
-        return None
+        return
     fell_short = f"got {spoken_amount(got)} {load.unit} and was to do {spoken_amount(meant)} {load.unit}"
-    return f"Block {report.block}, {report.mode}: {load.name} {fell_short}."
+    yield f"{_where(report)}: {spoken_name(load.name)} {fell_short}."
+
+
+def _where(report: LoadReport) -> str:
+    return f"Block {report.block}, {report.mode}"
+
+
+def _void_parts(run: ReadRun) -> set[Part]:
+    """Return the attempts that were given up: all that is known of them is void."""
+    void = {part_of(record.trial_id, record) for record in run.records if record.void}
+    return void - {part_of(record.trial_id, record) for _, record in run.valid}
 
 
 def _lasted_s(load: InjectedLoad) -> float:

@@ -92,5 +92,5 @@ def _search(directory: Path) -> Check:
     tuning = read_tuning(directory)
     notes = ["This is a search of `halospec tune`, which has tune.json instead of a manifest and a plan."]
     if tuning.status is not Status.COMPLETE:
-        notes.append(f"It has no result: {tuning.reason or 'it is under way, or it was killed'}.")
+        notes.append(f"It has no result: {(tuning.reason or 'it is under way, or it was killed').rstrip('.')}.")
     return Check(name="manifest", notes=tuple(notes))

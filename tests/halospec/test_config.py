@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_refused(wrong):
 
 @pytest.mark.parametrize(
     "load",
-    [{"enabled": True, "workers": 1000 * available_cores()}, {"inject": ("memory:4GB/s@buffer=9000000GB",)}],
+    [{"enabled": True, "workers": 1000 * available_cores()}, {"inject": ("memory:4GB/s@buffer=900000GB",)}],
     ids=["workers", "memory"],
 )
 def test_a_load_that_this_machine_cannot_have_is_refused_before_the_run_begins(tmp_path, load):

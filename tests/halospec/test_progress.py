@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from halospec.experiment.knob_choice import KnobChoice
@@ -11,6 +12,7 @@ from halospec.progress import ProbeProgress, RunProgress
 from halospec.records.loads import InjectedLoad, LoadKind, LoadReport
 from halospec.records.probe import Basis, KnobReport, Verdict
 from halospec.records.schema import Phase
+from halospec.tuning.progress import TuneProgress
 from stand_in_knobs import StandInKnob
 
 STEERING = "\x1b]0;mine\x07\x9b31m\u202e"
@@ -80,10 +82,34 @@ def test_at_the_end_of_a_trial_every_load_is_named_with_what_it_got():
         got("process:stress-ng --vm 1", LoadKind.PROCESS, "% of a core", 99.6),
     )
     with RunProgress(console) as progress:
-        progress.trial_ended(LoadReport(block=2, mode="fixed_4", loads=loads))
-        progress.trial_ended(LoadReport(block=3, mode="fixed_4", loads=()))
+        progress.trial_ended(LoadReport(block=2, mode="fixed_4", loads=loads, steps=5))
+        progress.trial_ended(LoadReport(block=3, mode="fixed_4", loads=(), steps=5))
+        progress.trial_ended(LoadReport(block=4, mode="fixed_4", loads=(), steps=None))
     assert seen.getvalue().splitlines() == [
         "fixed_4 (block 2) done: cpu:75% got 71 %, memory:4GB/s got 3.9 GB/s, process:stress-ng --vm 1 got 100 % of a"
         " core",
         "fixed_4 (block 3) done",
+        "fixed_4 (block 4) cut short",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_load_that_ended_by_itself_is_told_at_the_end_of_its_trial(terminal):
+    console, seen = a_console(terminal=terminal)
+    ended = got("process:sleep 1", LoadKind.PROCESS, "% of a core", 0.0).model_copy(update={"ended_early": "it ended"})
+    load = LoadReport(block=2, mode="fixed_4", loads=(got("cpu:75%", LoadKind.CPU, "%", 71.3), ended))
+    for progress in (RunProgress(console), TuneProgress(console)):
+        with progress:
+            progress.trial_ended(load)
+    assert "fixed_4 (block 2), process:sleep 1: it ended." in seen.getvalue()
+    assert "The search, process:sleep 1: it ended." in seen.getvalue()
+
+
+def test_the_name_of_a_replay_does_not_fill_the_screen():
+    console, seen = a_console()
+    values = "/".join(f"{second}s:50%" for second in range(200))
+    with RunProgress(console) as progress:
+        replayed = got(f"cpu:75%@profile=replay,at={values}", LoadKind.CPU, "%", 50.0)
+        progress.trial_ended(LoadReport(block=1, mode="fixed_4", loads=(replayed,)))
+    assert len(seen.getvalue().splitlines()) == 1
+    assert seen.getvalue().endswith("... got 50 %\n")

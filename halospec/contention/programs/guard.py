@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -107,6 +108,11 @@ class Guard:
 def main(command: Sequence[str]) -> None:
     """Run the command given on the command line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        # What ends the parent's whole process group, such as a terminal that closes, would end the guard before it
+        # could end the command. The system continues a group that was stopped when its parent dies, and hangs it up.
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         # Before there are threads, so that nothing can be locked in the copy of this process that becomes the command.
         tree = start_tree(command)

@@ -70,7 +70,7 @@ if sys.platform != "win32":
         """The first process of a session of its own, and its process group."""
 
         def __init__(self, command: Sequence[str]) -> None:
-            self._process = _started(command, preexec_fn=_take_ctrl_c)
+            self._process = _started(command, preexec_fn=_take_signals)
             self.output = _output_of(self._process)
             self.status: int | None = None
 
@@ -97,7 +97,7 @@ if sys.platform != "win32":
             libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
             def before_it_is_the_command() -> None:
-                _take_ctrl_c()
+                _take_signals()
                 libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 if os.getppid() != guard_id:
                     os._exit(1)
@@ -129,9 +129,10 @@ if sys.platform != "win32":
                 if child != self._process.pid:
                     _signalled(os.kill, child, number)
 
-    def _take_ctrl_c() -> None:
-        # It is ignored here, and what is ignored would be so in the command too.
+    def _take_signals() -> None:
+        # They are ignored here, and what is ignored would be so in the command too.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def _started(command: Sequence[str], preexec_fn: Callable[[], None]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

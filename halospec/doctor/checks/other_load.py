@@ -20,6 +20,8 @@ WRONG = 0.25
 """Share of all cores from which what is measured is the other work."""
 _REMEDY = "end what need not run, or wait until it is done"
 _NAMED = 3
+_WORTH_TELLING = 0.1
+"""Cores that no process accounts for."""
 _NAME_LENGTH = 20
 
 
@@ -35,8 +37,12 @@ def other_load(machine: Machine) -> Judgement:
 def judge_look(look: Look) -> Judgement:
     """Judge the cores that other processes kept busy."""
     found = f"other processes use {look.others_cores:.2f} of {look.machine_cores} cores"
-    if look.users:
-        found += f" ({', '.join(map(_named, look.users[:_NAMED]))})"
+    named = [_named(user) for user in look.users[:_NAMED]]
+    unnamed = look.others_cores - sum(user.cores for user in look.users)
+    if unnamed >= _WORTH_TELLING:
+        named.append(f"ended meanwhile or hidden {unnamed:.2f}")
+    if named:
+        found += f" ({', '.join(named)})"
     if look.others_cores >= WRONG * look.machine_cores:
         return Judgement(State.BAD, found, _REMEDY)
     if look.others_cores >= min(NOISY * look.machine_cores, NOISY_CORES):

@@ -27,7 +27,7 @@ def server(machine: Machine) -> Judgement:
         return Judgement(State.WARNING, place.reason, "run halospec doctor there too")
     found = processes_at(place)
     if isinstance(found, Missing):
-        return Judgement(State.UNKNOWN, found.reason, found.remedy)
+        return Judgement(State.UNKNOWN, found.reason, None if found.remedy is None else f"for a run: {found.remedy}")
     family = family_of(found)
     if not family:
         raise Unseen("its process ended while we looked")

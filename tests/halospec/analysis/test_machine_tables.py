@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from halospec.analysis.load_achieved import loads_achieved
 from halospec.analysis.loading import RunData, run_of
+from halospec.analysis.machine_tables import load_tables
 from halospec.analysis.summary import summarize
 from halospec.analysis.tables import WIDTH, summary_tables
 from halospec.records.loads import InjectedLoad, LoadKind, LoadReport
@@ -65,6 +67,59 @@ def test_nothing_is_cut_off_at_a_hundred_columns(run, details):
     text = printed(replace(run, loads=stand_in_loads(run.requests, names)), details=details)
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= WIDTH
+
+
+def test_a_load_table_with_long_names_fits_a_terminal_of_eighty_columns(run):
+    names = ("cpu:75%@workers=2@cores=0,1@niceness=5@profile=bursts,on=2s,off=4s", "process:stress-ng --vm 1 " * 3)
+    loads = tuple(
+        one.model_copy(update={"loads": tuple(load.model_copy(update={"unit": "% of a core"}) for load in one.loads)})
+        for one in stand_in_loads(run.requests, names)
+    )
+    found = loads_achieved(run.requests, loads)
+    console = Console(width=80, color_system=None, highlight=False)
+    with console.capture() as shown:
+        for part in load_tables(found, details=True):
+            console.print(part)
+    assert "…" not in shown.get()
+
+
+def test_the_title_over_few_columns_stays_on_one_line(run):
+    few = replace(run.telemetry, columns={"server.rss_bytes": run.telemetry.column("server.rss_bytes")})
+    assert "Peak memory of the server, MiB" in printed(replace(run, telemetry=few))
+
+
+def test_loads_whose_workers_ended_early_are_named_with_the_reason(run):
+    def mended(number, load):
+        said = {0: "it ended before the load was to end, saying: [red]disk full[/red].", 1: None}[number]
+        return load.model_copy(update={"ended_early": said if load.kind is LoadKind.MEMORY else None})
+
+    loads = tuple(
+        one.model_copy(update={"loads": tuple(mended(number, load) for load in one.loads)})
+        for number, one in enumerate(run.loads)
+    )
+    text = said(replace(run, loads=loads))
+    assert "memory:4GB/s in 1 of 2 trials: it ended before the load was to end, saying: [red]disk full[/red]." in text
+    assert "cpu:75% in" not in text
+    assert " trials: " not in said(run)
+
+
+def test_of_several_reasons_for_an_early_end_the_most_frequent_is_told(run):
+    reasons = ["it was full", "it was gone", "it was full"]
+    loads = tuple(
+        LoadReport(
+            block=block,
+            mode="fixed_0",
+            loads=(
+                InjectedLoad(
+                    name="disk:50MB/s", kind=LoadKind.DISK, unit="MB/s", workers=1, ended_early=reason,
+                    samples=((block * 10**9, (block + 1) * 10**9, 5.0, 50.0, True),),
+                ),
+            ),
+        )
+        for block, reason in enumerate(reasons, start=1)
+    )  # fmt: skip
+    text = said(replace(run, loads=loads))
+    assert "disk:50MB/s in 2 of 3 trials: it was full. It ended early in 1 more, for which load.jsonl holds" in text
 
 
 def test_names_from_files_are_no_markup_and_hold_no_terminal_codes(run):

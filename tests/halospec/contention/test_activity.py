@@ -16,7 +16,7 @@ BURST = Activity((cpu_sample(100, 150, 80.0), cpu_sample(150, 200, 40.0)))
 
 
 def alone(activity: Activity) -> Activities:
-    return Activities((activity,), cpu=(0,))
+    return Activities((activity,), cpu={0: 2})
 
 
 @st.composite
@@ -127,8 +127,14 @@ def test_a_load_that_got_next_to_nothing_was_not_at_work_but_that_is_in_what_it_
 
 def test_the_cpu_percent_is_that_of_the_load_which_is_a_share_of_the_cpu() -> None:
     copies = Activity((ActivitySample(100, 200, 4.0),))
-    assert Activities((copies, BURST), cpu=(1,)).cpu_percent(100, 200) == pytest.approx(60.0)
+    assert Activities((copies, BURST), cpu={1: 2}).cpu_percent(100, 200) == pytest.approx(60.0)
     assert Activities((copies,)).cpu_percent(100, 200) is None
+
+
+def test_several_cpu_loads_count_by_their_workers() -> None:
+    three = Activity((cpu_sample(100, 200, 20.0),))
+    assert Activities((BURST, three), cpu={0: 1, 1: 3}).cpu_percent(100, 200) == pytest.approx((60 + 3 * 20) / 4)
+    assert Activities((BURST, three), cpu={0: 1, 1: 3}).cpu_percent(200, 300) is None
 
 
 def test_the_achieved_amount_is_weighted_by_time_and_leaves_out_what_no_sample_covers() -> None:

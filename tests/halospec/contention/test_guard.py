@@ -180,10 +180,11 @@ def test_the_command_has_a_session_of_its_own_and_nothing_to_read(tmp_path: Path
 
 
 @on_posix
-def test_the_command_takes_ctrl_c_as_any_program_does(tmp_path: Path, eventually: Eventually) -> None:
+def test_the_command_takes_ctrl_c_and_a_hang_up_as_any_program_does(tmp_path: Path, eventually: Eventually) -> None:
     code = (
         WRITES_ITS_ID
-        + "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\nhere('command')\n"
+        + "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        + "assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL\nhere('command')\n"
         + STAYS
     )
     with ready_worker(*guarded(code, tmp_path)):

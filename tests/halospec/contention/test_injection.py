@@ -300,7 +300,7 @@ async def test_a_command_that_ends_before_the_load_is_told_of(
         (injected,) = together.injected
 
     assert injected.ended_early is not None
-    assert injected.ended_early.startswith("it ended before the load was to end, saying: ")
+    assert injected.ended_early.startswith("it ended before the load was to end: ")
     assert "out of luck" in injected.ended_early
 
 

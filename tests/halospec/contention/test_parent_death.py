@@ -28,7 +28,11 @@ load = pickle.loads(bytes.fromhex(sys.argv[1]))
 def started():
     return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
 
-def say_started():
+def say_started(expected=0):
+    # A shell may take its time to start what it is told to.
+    until_s = time.monotonic() + 20
+    while len(started()) != expected > 0 and time.monotonic() < until_s:
+        time.sleep(0.02)
     print(*(one.pid for one in started()), flush=True)
 """
 
@@ -38,7 +42,7 @@ injector = injector_for((load,), start_clock())
 async def trial():
     async with injector:
         await injector.start()
-        say_started()
+        say_started(int(sys.argv[2]))
         try:
             await anyio.sleep_forever()
         finally:
@@ -67,7 +71,7 @@ MARK = "HALOSPEC_TESTS_PARENT"
 @contextmanager
 def parent(program: str, killed: KilledLoad, mark: str = "") -> Iterator[subprocess.Popen[str]]:
     """A process, first of its own group, that puts a load on the machine."""
-    command = [sys.executable, "-c", SET_UP + program, pickle.dumps(killed.load).hex()]
+    command = [sys.executable, "-c", SET_UP + program, pickle.dumps(killed.load).hex(), str(killed.processes)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | {MARK: mark}
     ) as process:
@@ -115,6 +119,20 @@ def test_killing_the_parent_leaves_nothing_of_a_load_that_is_only_being_started(
     with parent(STARTING, killed, mark) as process:
         assert started_by(process)
         process.kill()
+        process.wait()
+        eventually(lambda: not marked(mark))
+
+
+@every_kind
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups to signal")
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGHUP"])
+def test_what_ends_the_whole_process_group_leaves_nothing_either(
+    killed: KilledLoad, number: str, eventually: Callable[..., None]
+) -> None:
+    mark = uuid4().hex
+    with parent(RUNNING, killed, mark) as process:
+        assert started_by(process)
+        os.killpg(process.pid, signal.Signals[number])
         process.wait()
         eventually(lambda: not marked(mark))
 

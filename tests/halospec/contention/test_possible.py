@@ -70,9 +70,18 @@ def test_all_workers_together_are_counted_against_the_cores() -> None:
     cores = available_cores()
     most = MAX_WORKERS_PER_CORE * cores
     allow(f"cpu:{most}")
-    sentence = f"{most + 1} load workers are too many for {cores} cores; ask for {most} at most."
-    assert refusal_of(f"cpu:{most + 1}") == sentence
-    assert refusal_of(f"cpu:{most}", "cache:1GB/s@size=1MB") == sentence
+    sentence = f"{most + 1} load workers are too many for {cores} cores; ask for {most} at most"
+    assert refusal_of(f"cpu:{most + 1}").startswith(sentence)
+    assert refusal_of(f"cpu:{most}", "cache:1GB/s@size=1MB") == f"{sentence}."
+
+
+def test_a_number_of_workers_that_looks_like_a_percentage_is_taken_for_one_that_lost_its_sign(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(possible, "available_cores", lambda: 2)
+    said = "load workers are too many for 2 cores; ask for 16 at most"
+    assert refusal_of("cpu:75") == f"75 {said}, or for a share of every core (cpu:75%)."
+    assert refusal_of("cpu:101") == f"101 {said}."
 
 
 def test_a_load_is_pinned_to_cores_of_ours_alone() -> None:
@@ -82,6 +91,10 @@ def test_a_load_is_pinned_to_cores_of_ours_alone() -> None:
     assert refusal_of(f"cpu:50%@cores={ours[0]},{other}") == (
         f"This process may not use core {other}; pin load workers to cores out of {listed}."
     )
+
+
+def test_a_sentence_on_many_cores_is_still_one_to_read() -> None:
+    assert len(refusal_of("cpu:50%@workers=1@cores=1000-9999").partition(";")[0]) < 150
 
 
 def test_a_system_without_pinning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

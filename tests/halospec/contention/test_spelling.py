@@ -120,7 +120,9 @@ def refusal_of(text: str) -> str:
         ("memory:75%", "memory cannot have the amount '75%': it should be a rate, such as 4GB/s or 500MB/s."),
         ("cpu:0", "CPU load needs at least 1 worker, not 0; leave the load off to run without any."),
         ("cpu:0%", "The load percent must be above 0 and at most 100, not 0; it is the share of each worker's core."),
-        ("memory:0GB/s", "A memory load's GB/s must be above 0, not 0."),
+        ("memory:0GB/s", "A memory load's GB/s must be above 0 and at most 1000000000, not 0."),
+        ("memory:1e300GB/s", "A memory load's GB/s must be above 0 and at most 1000000000, not 1e+300."),
+        ("disk:1MB/s@size=1e300GB", "A disk load's size must be above 0 and at most 1000000000, not 1e+303."),
         (
             "cpu:75%@worker=2",
             "cpu has no setting 'worker' (did you mean workers?); it has workers, cores, niceness and profile.",
@@ -229,9 +231,9 @@ TIMED = st.one_of(
         st.lists(st.integers(0, 9999), unique=True, max_size=4).map(tuple),
         st.integers(-20, 19),
     ),
-    st.builds(MemoryLoad, positive(), WORKERS, st.none() | positive()),
-    st.builds(CacheLoad, positive(), WORKERS, st.none() | positive()),
-    st.builds(DiskLoad, positive(), positive(), st.none() | TEXT.map(Path)),
+    st.builds(MemoryLoad, positive(1e9), WORKERS, st.none() | positive(1e9)),
+    st.builds(CacheLoad, positive(1e9), WORKERS, st.none() | positive(1e9)),
+    st.builds(DiskLoad, positive(1e9), positive(1e9), st.none() | TEXT.map(Path)),
 )
 COMMANDS = st.lists(TEXT, min_size=1, max_size=5).filter(lambda command: bool(command[0])).map(tuple)
 LOADS = st.builds(Load, TIMED, PROFILES) | COMMANDS.map(lambda command: Load(ProcessLoad(command)))

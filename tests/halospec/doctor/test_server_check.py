@@ -43,6 +43,8 @@ def test_nobody_at_the_port_is_unknown_with_what_to_do(tree):
     judgement = server(replace(tree.machine(), server_url=f"http://127.0.0.1:{port}"))
     assert judgement.state is State.UNKNOWN
     assert str(port) in judgement.found
+    # The doctor has no such option itself.
+    assert judgement.remedy == "for a run: give its process with --server-pid"
 
 
 def test_a_server_elsewhere_makes_the_other_lines_beside_the_point(tree):

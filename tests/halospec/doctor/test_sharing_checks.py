@@ -46,6 +46,12 @@ def test_the_biggest_are_named_and_no_name_steers_a_terminal():
     assert "d [4]" not in found
 
 
+@pytest.mark.parametrize(("others", "tells"), [(0.65, True), (0.12, False)])
+def test_what_no_process_accounts_for_is_told_of(others, tells):
+    found = judge_look(made_look(others_cores=others, users=(CpuUser(1, "python", 0.1),))).found
+    assert ("ended meanwhile or hidden 0.55" in found) == tells
+
+
 def test_without_a_look_the_load_average_speaks(tree, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (3.5, 1.0, 1.0), raising=False)
     monkeypatch.setattr("psutil.cpu_count", lambda: 4)

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from halospec.contention.loads import CpuLoad, Load
+from halospec.contention.profiles.profile import WINDOW
+from halospec.contention.profiles.ramp import Ramp
 from halospec.experiment.coverage import NOTHING_DONE, TrialCoverage, coverage_of
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Plan, Trial
@@ -118,6 +121,15 @@ def test_whether_load_was_seen_follows_from_what_was_measured(record, fields, se
 def test_modes_that_take_turns_by_the_clock_are_begun_anew(record, phases):
     trial = replace(TURNS, phases=phases)
     assert coverage(trial, [record(trial, 1, "fixed_0")]) == TrialCoverage(attempt=2)
+
+
+@pytest.mark.parametrize(
+    ("profile", "so_far"),
+    [(WINDOW, TrialCoverage(measured=frozenset({(1, "fixed_0")}))), (Ramp(20.0), TrialCoverage(2))],
+)
+def test_a_load_that_has_a_course_in_time_cannot_go_on_in_the_middle_of_it(record, profile, so_far):
+    plan = replace(plan_of(TURNS), loads=(Load(CpuLoad(workers=1), profile),))
+    assert coverage_of(plan, id_of, [record(TURNS, 1, "fixed_0")]).of(TURNS) == so_far
 
 
 def test_a_trial_in_seconds_is_done_when_every_step_that_its_load_report_names_is_there(record):

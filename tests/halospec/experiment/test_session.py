@@ -125,6 +125,19 @@ async def test_a_load_that_this_machine_cannot_have_is_refused_before_a_server_i
         await go_on(files)
 
 
+async def test_a_run_of_which_nothing_is_left_needs_no_load_any_more(files, make_record):
+    loaded(files, Load(CpuLoad(workers=1000 * available_cores())))
+    with RecordJournal(files.records) as journal:
+        for number, trial in enumerate(read_plan(files.plan).trials, start=1):
+            journal.append(
+                make_record(
+                    mode=trial.mode, block=trial.block, step=1, global_step=number,
+                    trial_id=trial_ids_of(manifest_in(files))(trial),
+                )
+            )  # fmt: skip
+    assert await go_on(files) == ["Nothing of this run is left to do."]
+
+
 def test_a_run_that_goes_on_has_the_loads_that_it_began_with(files):
     load = Load(MemoryLoad(4.0))
     loaded(files, load)

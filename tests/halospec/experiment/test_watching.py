@@ -24,9 +24,11 @@ from halospec.execution import conclude
 from halospec.experiment.watching import RunTelemetry, WatchedKeeping, telemetry_of
 from halospec.records.manifest import read_manifest, write_manifest
 from halospec.records.store import RunFiles, StoreError, read_records
+from halospec.records.telemetry import IdlePower
 from halospec.records.ticks import read_ticks
+from halospec.telemetry.load_sampler import LoadSampler
 from halospec.telemetry.opening import OpenSources
-from halospec.telemetry.protocol import Column, Reading
+from halospec.telemetry.protocol import Column, Missing, Reading
 from made_runs import made_manifest
 from stand_in_runs import Ledger
 
@@ -116,6 +118,29 @@ def test_concluding_makes_a_table_where_there_is_a_journal(files, make_record):
     files.telemetry_journal.unlink()
     conclude(files.directory)
     assert not files.telemetry.exists()
+
+
+@pytest.mark.parametrize("loads", [(), (Load(CpuLoad(workers=1)),)])
+async def test_a_run_that_can_read_nothing_says_so_before_it_begins(loads):
+    sampler = LoadSampler(loads) if loads else None
+    missing = (Missing("energy", "for root alone", "sudo chmod"), Missing("gpu", "none"))
+    found = RunTelemetry(HZ, start_clock(), OpenSources((sampler,) if sampler else (), missing), sampler)
+    told = []
+    await found.account(told.append)
+    assert told == ["Nothing that --telemetry names can be read here (energy: for root alone (sudo chmod); gpu: none)."]
+    told.clear()
+    await telemetry(StandInSampler()).account(told.append)
+    assert told == []
+
+
+@pytest.mark.parametrize(("hz", "sentences"), [(0.5, 1), (1.0, 1), (2.0, 0)])
+async def test_readings_too_far_apart_for_energy_are_told_of(hz, sentences):
+    counter = StandInSampler(columns=(Column("c", "joules", is_energy=True),))
+    told = []
+    found = RunTelemetry(hz, start_clock(), OpenSources((counter,)))
+    await found.account(told.append, idle=IdlePower(watts=1.0, seconds=4.0))
+    assert len(told) == sentences
+    assert all("energy of requests cannot be known" in sentence for sentence in told)
 
 
 async def test_what_fails_during_a_run_is_in_its_manifest(files):

@@ -38,6 +38,13 @@ def test_ticks_are_written_about_every_second_in_one_piece(path):
     journal.close()
 
 
+def test_ticks_that_are_far_apart_are_written_one_by_one(path):
+    journal = TickJournal(path)
+    for number in range(4):
+        journal.add(at(100 * number))
+        assert len(list(read_ticks(path))) == (number + 1 if number else 0)
+
+
 def test_a_run_that_goes_on_appends_behind_whole_lines(path):
     path.parent.mkdir()
     path.write_bytes(b'{"at_ns":1,"a.b":1.0}\n{"at_ns":2,"a.')
@@ -65,9 +72,8 @@ def test_a_full_disk_is_told_and_leaves_whole_lines(path, monkeypatch):
     with pytest.raises(StoreError, match=r"Cannot write .*: No space left on device"):
         journal.close()
     assert path.read_bytes() == before
-    journal.add(at(30))
     with pytest.raises(StoreError, match="closed"):
-        journal.add(at(50))
+        journal.add(at(30))
 
 
 def test_a_file_that_cannot_be_opened_is_told(tmp_path):

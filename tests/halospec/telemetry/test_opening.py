@@ -83,6 +83,23 @@ def test_a_run_that_goes_on_has_the_columns_of_both_parts():
     assert both.idle.watts == 5.0
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "watts"),
+    [
+        (account("energy.a_j", idle=5.0), account("energy.a_j", idle=5.0), 5.0),
+        (account("host.b"), account("energy.a_j", idle=7.0), 7.0),
+        (account("energy.a_j"), account("energy.a_j", idle=7.0), 7.0),
+        # A counter that may be read only now: what was watched before the run is without it.
+        (account("energy.a_j", idle=5.0), account("energy.a_j", "gpu0.b_j", idle=5.0), None),
+        # One that can be read no more is still a part of the sum.
+        (account("energy.a_j"), account("gpu0.b_j", idle=7.0), None),
+    ],
+)
+def test_idle_power_is_known_where_all_that_is_summed_was_watched(before, now, watts):
+    idle = continued(before, now).idle
+    assert (None if idle is None else idle.watts) == watts
+
+
 def test_what_was_missing_is_told_until_it_can_be_read():
     before = account(missing=("server", "energy", "gpu", "host.temperature", "host.pressure"))
     now = account("server.rss_bytes", "gpu0.power_w", "host.temperature_c", missing=("energy",))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from halospec.contention.loads import CpuLoad, Load, MemoryLoad, ProcessLoad
-from halospec.contention.spelling import spelled
+from halospec.contention.spelling import load_spelled, spelled
 from halospec.experiment.identity import pairing_sha256
 from halospec.experiment.phases import parse_phases
 from halospec.experiment.plan import INTERLEAVED, Plan, Sampling, blocked_plan, interleaved_plan
@@ -290,6 +290,34 @@ def test_a_command_has_no_amount_that_it_could_fall_short_of(tmp_path):
     assert check(validation, "load").notes == ("process:sleep 60 got 0.0 to 95 % of a core over 4 trials with load.",)
 
 
+ENDED = "it ended before the load was to end, saying: no space left"
+
+
+def test_a_load_that_ended_by_itself_is_found(tmp_path):
+    run = made(a_plan(loads=(CPU, MEMORY)))
+    run.loads[1] = with_load(run.loads[1], 1, ended_early=ENDED)
+    (said,) = check(validate(run.written(tmp_path).directory), "load").problems
+    assert said == f"Block 1, {run.loads[1].mode}, {MEMORY_NAME}: {ENDED}."
+
+
+def test_what_ailed_the_load_of_an_attempt_that_is_void_is_no_problem(tmp_path, run):
+    first = run.loads[0].trial_id
+    given_up = [r.model_copy(update={"void": True}) for r in run.records if r.trial_id == first]
+    weak = with_load(run.loads[0], ended_early=ENDED, achieved=1.0).model_copy(update={"steps": None})
+    anew = [r.model_copy(update={"trial_attempt": 2}) if r.trial_id == first else r for r in run.records]
+    run.records = [*given_up, *anew]
+    run.loads = [weak, run.loads[0].model_copy(update={"trial_attempt": 2}), *run.loads[1:]]
+    assert "load" not in problems(validate(run.written(tmp_path).directory))
+
+
+def test_the_name_of_a_replay_is_cut(tmp_path):
+    values = "/".join(f"{second}s:50%" for second in range(200))
+    run = made(a_plan(loads=(load_spelled(f"cpu:75%@workers=1@profile=replay,at={values}"),)))
+    (said,) = check(validate(run.written(tmp_path).directory), "load").notes
+    assert said.startswith("cpu:75%@workers=1@profile=replay,at=0s:50%/")
+    assert len(said) < 150
+
+
 def test_too_short_a_load_is_not_judged(tmp_path, run):
     run.loads[0] = with_load(run.loads[0], achieved=2.0, ended_ns=run.loads[0].loads[0].started_ns)
     assert validate(run.written(tmp_path).directory).is_sound
@@ -301,7 +329,7 @@ def test_what_each_load_got_is_a_note(tmp_path):
     validation = validate(run.written(tmp_path).directory)
     assert problems(validation) == {}
     assert check(validation, "load").notes == (
-        f"{spelled(CPU)} got 95 to 95 % over 4 trials with load.",
+        f"{spelled(CPU)} got 95 % over 4 trials with load.",
         f"{MEMORY_NAME} got 3.0 to 3.8 GB/s over 4 trials with load.",
     )
 
