@@ -105,8 +105,8 @@ def test_the_journal_and_the_table_made_of_it_give_the_same_run_and_summary(tmp_
     assert_same_run(from_journal, run_of(records))
 
 
-def test_a_recorded_run_from_before_there_was_a_table_of_this_form_is_the_same_in_both(tmp_path):
-    for name in ("records.jsonl", "manifest.json", "load.jsonl"):
+def test_a_recorded_run_is_the_same_in_its_journal_in_the_table_beside_it_and_in_one_written_now(tmp_path):
+    for name in ("records.jsonl", "manifest.json", "load.jsonl", "telemetry.parquet"):
         shutil.copy(DEMO / name, tmp_path)
     old = read_run(DEMO / "records.parquet")
     files = RunFiles(tmp_path)
