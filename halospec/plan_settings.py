@@ -9,8 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from halospec.contention.loads import CpuLoad, Load
-from halospec.contention.several import LoadWords, each_once
-from halospec.contention.spelling import load_spelled
+from halospec.contention.several import LoadWords, beside
 from halospec.experiment.phases import DEFAULT_PHASES, PhasePlan, parse_phases
 from halospec.experiment.plan import (
     CLASSIC_MODES,
@@ -156,8 +155,7 @@ class PlanSettings(BaseModel):
         ValueError
             If the default CPU load is injected as well.
         """
-        default = (Load(self.cpu_load()),) if self._default_load_wanted else ()
-        return each_once((*default, *map(load_spelled, self.load.inject)))
+        return beside(Load(self.cpu_load()) if self._default_load_wanted else None, self.load.inject)
 
     def cpu_load(self) -> CpuLoad:
         """Return the default CPU load."""

@@ -26,6 +26,22 @@ def each_once(loads: Iterable[Load]) -> tuple[Load, ...]:
     return asked
 
 
+def beside(default: Load | None, words: Iterable[str]) -> tuple[Load, ...]:
+    """Return the default CPU load, if it is wanted, and those spelled.
+
+    Raises
+    ------
+    ValueError
+        If it is among these.
+    """
+    asked = tuple(map(load_spelled, words))
+    if default in asked:
+        raise ValueError(
+            f"--load (or HALOSPEC_LOAD) asks for {spelled(default)} already; leave out that, or --inject of the same."
+        )
+    return asked if default is None else (default, *asked)
+
+
 def _in_their_own_words(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(spelled, each_once(map(load_spelled, words))))
 

@@ -12,8 +12,7 @@ from halospec.config import TargetSettings
 from halospec.contention.loads import CpuLoad, Load
 from halospec.contention.possible import require_possible
 from halospec.contention.protocol import ContentionError
-from halospec.contention.several import LoadWords, each_once
-from halospec.contention.spelling import load_spelled
+from halospec.contention.several import LoadWords, beside
 from halospec.controllers.protocol import MAX_DRAFT_LENGTH
 from halospec.tuning.evidence import PLAIN, Basis
 from halospec.tuning.halving import round_sizes
@@ -105,8 +104,7 @@ class TuneSettings(TargetSettings):
         ValueError
             If the default CPU load is injected as well, or the machine cannot have the loads.
         """
-        default = (Load(self._cpu_load()),) if self.load else ()
-        loads = each_once((*default, *map(load_spelled, self.inject)))
+        loads = beside(Load(self._cpu_load()) if self.load else None, self.inject)
         try:
             require_possible(loads)
         except ContentionError as problem:

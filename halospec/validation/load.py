@@ -70,8 +70,8 @@ def load_notes(run: ReadRun) -> tuple[str, ...]:
     untold = sum(part not in reported for part, _ in run.planned_with_load)
     if untold:
         notes.append(
-            f"{untold} complete trials with load have no line in {run.files.load.name}: the run was killed before it"
-            " was written. What load their requests met is in the records."
+            f"Of {counted(untold, 'complete trial')} with load there is no line in {run.files.load.name}: the run was"
+            " killed before it was written. What load the requests met is in the records."
         )
     return tuple(notes)
 

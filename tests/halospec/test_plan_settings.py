@@ -80,7 +80,7 @@ def test_an_injected_load_needs_a_load_phase_as_every_load_does():
 
 
 def test_the_same_load_is_not_put_on_twice():
-    with pytest.raises(ValueError, match=r"The load cpu:100%\S* is asked for twice; leave out one of them\."):
+    with pytest.raises(ValueError, match=r"--load .* asks for cpu:100%\S* already"):
         settings(load={"enabled": True, "inject": (f"cpu:{available_cores()}",)}).plan()
 
 

@@ -382,7 +382,7 @@ def test_a_line_of_load_that_a_kill_swallowed_is_a_note(tmp_path, run):
     run.loads = run.loads[:-1]
     validation = validate(run.written(tmp_path).directory)
     assert problems(validation) == {}
-    assert "1 complete trials with load have no line in load.jsonl" in " ".join(check(validation, "load").notes)
+    assert "Of 1 complete trial with load there is no line in load.jsonl" in " ".join(check(validation, "load").notes)
 
 
 def test_a_broken_line_of_load_is_found(tmp_path, run):
