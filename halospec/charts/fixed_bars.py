@@ -38,7 +38,7 @@ def fixed_bars(
     fixed_modes = [index for index, mode in enumerate(requests.modes) if fixed_length(mode) is not None]
     fixed = requests.where(np.isin(requests.mode, fixed_modes))
     if not len(fixed):
-        raise NothingToDraw("no fixed mode was run")
+        raise NothingToDraw("no fixed_K was run with the server's own threads")
     good, notes = modes_with_successes(fixed)
     phases = fixed.successes.phases_here
     figure, (axes,) = canvas()

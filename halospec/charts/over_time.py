@@ -116,7 +116,7 @@ def stretch_of(requests: Requests) -> Stretch:
 
 
 def first_block(requests: Requests) -> tuple[Stretch, tuple[str, ...]]:
-    """Return the first block of a run, and a note that says so where there are more.
+    """Return the first block of a run, with notes where there are more, and where its modes took turns.
 
     Raises
     ------
@@ -125,7 +125,13 @@ def first_block(requests: Requests) -> tuple[Stretch, tuple[str, ...]]:
     """
     blocks = requests.blocks_here
     shown = stretch_of(requests.of_block(blocks[0]) if blocks else requests)
-    return shown, ((f"Shown is block {blocks[0]} of {len(blocks)}.",) if len(blocks) > 1 else ())
+    notes = (f"Shown is block {blocks[0]} of {len(blocks)}.",) if len(blocks) > 1 else ()
+    return shown, (*notes, "Modes took turns at every prompt.") if _took_turns(shown.requests) else notes
+
+
+def _took_turns(requests: Requests) -> bool:
+    in_order = requests.mode[np.argsort(requests.started_ns, kind="stable")]
+    return int(np.count_nonzero(np.diff(in_order))) >= len(np.unique(in_order)) > 1
 
 
 def require_telemetry(telemetry: TelemetryData | None) -> TelemetryData:

@@ -318,3 +318,16 @@ def test_a_day_is_shown_in_minutes(make_record):
         picture = telemetry_over_time(telemetry).draw(requests)
     assert picture.figure.axes[-1].get_xlabel() == "time (min)"
     assert line(picture, 1, "server, resident")[0].max() == pytest.approx(20, abs=0.1)
+
+
+def test_where_modes_took_turns_a_note_says_so_instead_of_names(make_record):
+    records = []
+    for step in range(1, 5):
+        for place, mode in enumerate(("fixed_0", "fixed_4")):
+            record = make_record(mode=mode, step=step, latency_ms=1000, ended_ns=10**9)
+            records.append(between(record, 10 + 4 * step + 2 * place, 11 + 4 * step + 2 * place))
+    requests = requests_of(records)
+
+    picture = telemetry_over_time(stand_in_telemetry(requests)).panels(requests)
+
+    assert "Modes took turns at every prompt." in picture.notes
