@@ -14,6 +14,7 @@ import anyio
 
 import halospec
 from halospec.clock import start_clock
+from halospec.doctor import QUICK_LOOK_S, examine
 from halospec.endpoints.bundled import BUNDLED
 from halospec.endpoints.chat import ChatEndpoint
 from halospec.experiment.description import software_versions
@@ -24,6 +25,7 @@ from halospec.recordings.settings import RecordingSettings
 from halospec.recordings.traces import Traces, trace_texts
 from halospec.recordings.types import Recording
 from halospec.recordings.visits import ThreadSetting, Visit
+from halospec.records.fitness import Finding
 from halospec.records.store import StoreError
 from halospec.server_process import ServerProcessError, bundled_server
 from halospec.telemetry.host import HostFacts, host_facts
@@ -66,6 +68,7 @@ def record(
     """
     _require_room(settings)
     started_at, host = datetime.now(UTC), host_facts()
+    fitness = examine(look_s=QUICK_LOOK_S, runs=settings.out.parent)
     with _log_of_failures(settings.out) as log_path:
         observer.traces_planned(len(prompts))
         traces = trace_texts(_tracer_options(settings), prompts, log_path, observer.text_traced)
@@ -78,7 +81,7 @@ def record(
         rounds=recorded_rounds(visited),
         threads=own.threads,
         draft_threads=own.draft_threads,
-        about=_account(settings, prompts, traces, command, started_at, host),
+        about=_account(settings, prompts, traces, command, started_at, host, fitness),
     )
     write_recording(recording, settings.out)
     return recording
@@ -144,6 +147,7 @@ def _account(
     command: str,
     started_at: datetime,
     host: HostFacts,
+    fitness: Sequence[Finding],
 ) -> Mapping[str, str]:
     asked = settings.model_dump(mode="json", exclude={"out", "force", "prompts"})
     model_files = {
@@ -160,6 +164,7 @@ def _account(
         "wide_passes": _wide_passes(settings, traces),
         "llama_cpp": traces.pair.llama_cpp,
         **{name: _in_words(value) for name, value in (model_files | machine).items()},
+        **{f"fitness.{finding.name}": f"{finding.state.value}: {finding.found}" for finding in fitness},
         **{f"version.{name}": version for name, version in software_versions().items()},
         **{f"settings.{name}": _in_words(value) for name, value in asked.items() if value not in (None, [])},
     }

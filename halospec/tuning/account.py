@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from halospec.records.fitness import Finding
 from halospec.records.manifest import ServerDescription, Status
 from halospec.records.probe import ProbeReport
 from halospec.records.store import StoreError, write_whole
@@ -24,6 +25,8 @@ class Tuning(BaseModel):
     ----------
     settings
         What the command line asked for, without keys.
+    fitness
+        How fit the machine was to measure on when the search began.
     budget
         Requests that the rounds have in all, the probe's not among them.
     result, advice
@@ -43,6 +46,7 @@ class Tuning(BaseModel):
     budget: int
     server: ServerDescription
     host: HostFacts
+    fitness: tuple[Finding, ...] = ()
     packages: dict[str, str]
     prompt_set_sha256: str
     result: TuneResult | None = None

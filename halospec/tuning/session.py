@@ -15,6 +15,7 @@ from halospec.analysis.slo import Slo, resolve
 from halospec.clock import start_clock
 from halospec.contention.loads import Load
 from halospec.contention.together import injector_for
+from halospec.doctor import QUICK_LOOK_S, examine
 from halospec.endpoints.retry import RetryPolicy
 from halospec.experiment.description import require_unused_directory, settings_to_keep, software_versions
 from halospec.experiment.feasibility import PlanRefused, feasible_part, lengths_of, require_feasible
@@ -102,6 +103,7 @@ async def run_tuning(
             budget=sum(size.requests for size in sizes),
             server=describe_server(target.server, account),
             host=host_facts(),
+            fitness=examine(look_s=QUICK_LOOK_S, runs=settings.out.parent, server_url=target.server.base_url),
             packages=software_versions(),
             prompt_set_sha256=prompt_set_sha256(prompts),
         )

@@ -113,6 +113,7 @@ def test_the_account_names_the_models_and_the_machine(recording, tiny_pair):
     assert len(about["target.sha256"]) == 64
     assert about["command"].startswith("halospec record-traces ")
     assert about["machine.cpu"]
+    assert about["fitness.clock"]
     assert about["settings.seed"] == "1"
     assert about["wide_passes"].startswith(f"0 of {3 * TOKENS} tokens")
 

@@ -51,6 +51,10 @@ def test_the_records_are_those_of_the_rounds_and_k_was_obeyed(tuned):
     assert sum(record.phase is Phase.WARMUP for record in records) == 5
 
 
+def test_the_account_says_how_fit_the_machine_was(tuned):
+    assert {"clock", "memory", "server"} <= {finding.name for finding in read_tuning(tuned[0]).fitness}
+
+
 def test_the_last_round_asks_prompts_that_were_not_asked_before(tuned):
     tuning = read_tuning(tuned[0])
     measured = [record for record in read_records(tuned[0]).records if not record.is_warmup]
