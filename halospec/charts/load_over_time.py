@@ -13,7 +13,7 @@ from halospec.analysis.printable import printable
 from halospec.analysis.requests import Requests
 from halospec.analysis.telemetry_data import TelemetryData
 from halospec.charts.chart import Chart, NothingToDraw, Picture
-from halospec.charts.over_time import Course, draw_courses, finish, first_block, thinned_note
+from halospec.charts.over_time import Course, Stretch, draw_courses, finish, first_block, thinned_note
 from halospec.charts.style import canvas
 from halospec.records.loads import LoadReport
 
@@ -34,7 +34,7 @@ def load_over_time(reports: Sequence[LoadReport] = (), telemetry: TelemetryData 
         if not loads:
             raise NothingToDraw("no load ever ran")
         stretch, notes = first_block(requests)
-        drawn = ((load, _lines(load)) for load in loads)
+        drawn = ((load, _lines(load, stretch)) for load in loads)
         ran = [(load, lines) for load, lines in drawn if any(len(line.within(stretch).values) for line in lines)]
         if not ran:
             raise NothingToDraw("no load ran during the requests")
@@ -57,13 +57,14 @@ def load_over_time(reports: Sequence[LoadReport] = (), telemetry: TelemetryData 
     return Chart(NAME, "Load achieved against its target", draw)
 
 
-def _lines(load: LoadCourse) -> list[Course]:
+def _lines(load: LoadCourse, shown: Stretch) -> list[Course]:
     means = load.averaged(_MEAN_NS)
-    # Each mean is a line as long as its stretch.
-    edges_ns = np.stack([means.started_ns, means.ended_ns], axis=1).ravel()
+    # Each mean is a line as long as the time that it is over, as far as that is shown.
+    edges_ns = np.clip(np.stack([means.started_ns, means.ended_ns], axis=1), shown.started_ns, shown.ended_ns)
+    seen = edges_ns[:, 1] > edges_ns[:, 0]
     lines = [
-        Course("achieved", edges_ns, np.repeat(means.amount, 2)),
-        Course("target", edges_ns, np.repeat(means.target, 2)),
+        Course("achieved", edges_ns[seen].ravel(), np.repeat(means.amount[seen], 2)),
+        Course("target", edges_ns[seen].ravel(), np.repeat(means.target[seen], 2)),
     ]
     return [line for line in lines if not np.isnan(line.values).all()]
 

@@ -19,6 +19,7 @@ from halospec.charts.load_over_time import load_over_time
 from halospec.charts.style import drawing_rules
 from halospec.charts.telemetry_over_time import telemetry_over_time
 from halospec.records.classic_csv import classic_row
+from halospec.records.loads import InjectedLoad, LoadKind, LoadReport
 from halospec.records.schema import MEASURED_PHASES, Phase
 from stand_in_telemetry import stand_in_loads, stand_in_telemetry
 from telemetry_by_hand import between, readings
@@ -193,6 +194,18 @@ def test_each_load_has_a_panel_with_what_it_achieved_and_its_target(timed):
     assert seconds[known].max() < 24
     assert "cpu:75%" in texts(picture)
     assert "Lines are means over 0.5 to 1 s, or over all of a shorter load." in picture.notes
+
+
+def test_a_load_that_outlasts_the_last_request_is_drawn_up_to_its_end(make_record):
+    records = [between(make_record(phase=Phase.LOAD, latency_ms=1300, ended_ns=10**9), 10, 11.3)]
+    samples = tuple((at * 10**8, (at + 1) * 10**8, 70.0, 75.0, True) for at in range(98, 118))
+    load = InjectedLoad(name="cpu:75%", kind=LoadKind.CPU, unit="%", workers=2, offered=75.0, samples=samples)
+
+    picture = load_over_time([LoadReport(block=1, mode="x", loads=(load,))]).draw(requests_of(records))
+
+    seconds, achieved = line(picture, 0, "achieved")
+    known = seconds[~np.isnan(achieved)]
+    assert (known.min(), known.max()) == pytest.approx((0.0, 1.3))
 
 
 def test_loads_are_taken_from_telemetry_where_there_is_no_report(timed):
