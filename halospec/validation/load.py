@@ -55,7 +55,10 @@ def load_notes(run: ReadRun) -> tuple[str, ...]:
     notes = []
     trials: defaultdict[tuple[str, str], set[Part]] = defaultdict(set)
     got: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    void = _void_parts(run)
     for report in run.loads:
+        if part_of(report.trial_id, report) in void:
+            continue
         for load in report.loads:
             if load.achieved is not None:
                 trials[load.name, load.unit].add(part_of(report.trial_id, report))

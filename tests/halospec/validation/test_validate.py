@@ -300,14 +300,16 @@ def test_a_load_that_ended_by_itself_is_found(tmp_path):
     assert said == f"Block 1, {run.loads[1].mode}, {MEMORY_NAME}: {ENDED}."
 
 
-def test_what_ailed_the_load_of_an_attempt_that_is_void_is_no_problem(tmp_path, run):
+def test_the_load_of_an_attempt_that_is_void_is_neither_a_problem_nor_counted(tmp_path, run):
     first = run.loads[0].trial_id
     given_up = [r.model_copy(update={"void": True}) for r in run.records if r.trial_id == first]
     weak = with_load(run.loads[0], ended_early=ENDED, achieved=1.0).model_copy(update={"steps": None})
     anew = [r.model_copy(update={"trial_attempt": 2}) if r.trial_id == first else r for r in run.records]
     run.records = [*given_up, *anew]
     run.loads = [weak, run.loads[0].model_copy(update={"trial_attempt": 2}), *run.loads[1:]]
-    assert "load" not in problems(validate(run.written(tmp_path).directory))
+    validation = validate(run.written(tmp_path).directory)
+    assert "load" not in problems(validation)
+    assert f"over {len(run.loads) - 1} trials with load" in check(validation, "load").notes[0]
 
 
 def test_the_name_of_a_replay_is_cut(tmp_path):
